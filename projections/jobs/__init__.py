@@ -1,0 +1,1 @@
+"""The queryable job table, the per-installation row and the claim."""

@@ -1,0 +1,1 @@
+"""Unified diffs: parsing, anchors and the token budget. Pure."""

@@ -1,0 +1,1 @@
+"""GitHub as ReviewBot sees it: authentication, limits, pull requests, checks, deliveries."""

@@ -1,0 +1,1 @@
+"""One file per GitHub event, joined in catalog.py."""
