@@ -78,3 +78,14 @@ class ProviderMisconfigured(FinalError):
 
 class AnswerUnusable(RetryableError):
     """The model's answer held neither a summary nor a single finding that could be read."""
+
+
+# --- diffs ------------------------------------------------------------------------------------------------------
+
+
+class DiffError(FinalError):
+    """The diff cannot be read; `line` is the 1-based line of the diff where it stops making sense, 0 when unknown."""
+
+    def __init__(self, message: str | None = None, *, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line

@@ -10,8 +10,11 @@ Side = Literal["LEFT", "RIGHT"]
 Status = Literal["added", "removed", "modified", "renamed", "copied", "unchanged"]
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True):
-    """One line of a hunk. `kind` is " ", "+" or "-"; `old` and `new` are 1-based, None on the side without it."""
+class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One line of a hunk. `kind` is " ", "+" or "-"; `old` and `new` are 1-based, None on the side without it.
+
+    Untracked by the garbage collector: it holds no containers, and a large diff has half a million of them.
+    """
 
     kind: Literal[" ", "+", "-"]
     text: str  # without the kind and without "\n"; a "\r" before it is kept
@@ -28,6 +31,8 @@ class Hunk(msgspec.Struct, frozen=True):
     new_count: int
     section: str  # what git prints behind the second @@
     lines: tuple[Line, ...]
+    old_bare_end: bool = False  # the old side ends with the last line of this hunk, without "\n"
+    new_bare_end: bool = False  # the same of the new side
 
 
 class FileDiff(msgspec.Struct, frozen=True, kw_only=True):
