@@ -1,0 +1,39 @@
+"""Connections: a pool whose every connection speaks `json` as bytes and acts as the role that cannot change the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+ROLE = "reviewbot_app"
+
+
+async def prepare(connection: Any) -> None:
+    """The exact bytes of `json` columns, in and out."""
+    await connection.set_type_codec("json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
+
+
+async def open_pool(
+    url: str, *, size: int = 10, role: str | None = ROLE, name: str = "reviewbot"
+) -> asyncpg.Pool[asyncpg.Record]:
+    """A pool on a migrated database. `role` None keeps the rights of the URL's own user (migrations, rebuilds)."""
+    settings = {"application_name": name, "idle_in_transaction_session_timeout": "30s", "jit": "off"}
+    if role:
+        settings["role"] = role
+    return await asyncpg.create_pool(
+        url,
+        min_size=min(2, size),
+        max_size=size,
+        init=prepare,
+        server_settings=settings,
+        command_timeout=30,
+        timeout=10,
+    )
+
+
+async def connect(url: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection with the rights of the URL's own user."""
+    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "reviewbot", **settings})
+    await prepare(connection)
+    return connection
