@@ -54,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     latency_ms: int
     request_id: str | None = None
+    structured: bool = True  # False: the endpoint refused the schema, so the text may be JSON with prose around it
 
 
 class Provider(Protocol):
