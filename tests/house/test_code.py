@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.house import code
-from tests.house.code import Module
+from tests.house import rules
+from tests.house.rules import Module
 from tests.house.tree import PACKAGES, files, read
 
 Rule = Callable[[Module], Iterator[str]]
@@ -25,26 +25,26 @@ def complaints(rule: Rule, *folders: str, apart_from: str = "") -> list[str]:
     return [line for module in modules(*folders) if module.path != apart_from for line in rule(module)]
 
 
-@pytest.mark.parametrize("rule", [code.says_what_it_is_for, code.silences_with_a_reason])
+@pytest.mark.parametrize("rule", [rules.says_what_it_is_for, rules.silences_with_a_reason])
 def test_every_module_and_every_test_keeps_the_rule(rule: Rule) -> None:
     nobody_complains(complaints(rule, *PACKAGES, "tests"))
 
 
-@pytest.mark.parametrize("rule", [code.package_file_is_only_a_docstring, code.keeps_sql_in_files])
+@pytest.mark.parametrize("rule", [rules.package_file_is_only_a_docstring, rules.keeps_sql_in_files])
 def test_every_module_keeps_the_rule(rule: Rule) -> None:
     nobody_complains(complaints(rule, *PACKAGES))
 
 
 def test_the_environment_is_read_in_config_alone() -> None:
-    nobody_complains(complaints(code.reads_no_environment, *PACKAGES, apart_from="reviewbot/config.py"))
+    nobody_complains(complaints(rules.reads_no_environment, *PACKAGES, apart_from="reviewbot/config.py"))
 
 
 def test_the_command_line_alone_prints() -> None:
-    nobody_complains(complaints(code.does_not_print, *PACKAGES, apart_from="reviewbot/cli.py"))
+    nobody_complains(complaints(rules.does_not_print, *PACKAGES, apart_from="reviewbot/cli.py"))
 
 
 def test_modules_and_functions_are_short_or_say_why_not() -> None:
-    found = [*complaints(code.fits_on_a_few_screens, *PACKAGES), *complaints(code.functions_are_short, *PACKAGES)]
+    found = [*complaints(rules.fits_on_a_few_screens, *PACKAGES), *complaints(rules.functions_are_short, *PACKAGES)]
     places = {subject(line): line for line in found}
     nobody_complains([line for place, line in places.items() if place not in LONG_ON_PURPOSE])
     assert LONG_ON_PURPOSE.keys() - places.keys() == set(), "no longer needed"
@@ -65,27 +65,27 @@ SENTENCE = '"""What this is for."""\n'
 LONG_BODY = "".join(f"    x{n} = {n}\n" for n in range(60))
 
 BROKEN: list[tuple[Rule, str]] = [
-    (code.says_what_it_is_for, "import ast\n"),
-    (code.says_what_it_is_for, '"""no end"""\n'),
-    (code.package_file_is_only_a_docstring, SENTENCE + "from reviewbot import errors\n"),
-    (code.fits_on_a_few_screens, SENTENCE + "x = 1\n" * 400),
-    (code.functions_are_short, "def f():\n" + LONG_BODY),
-    (code.functions_are_short, "class C:\n async def f():\n" + LONG_BODY),
-    (code.reads_no_environment, 'import os\nos.environ["PATH"]\n'),
-    (code.reads_no_environment, 'import os as o\no.getenv("PATH")\n'),
-    (code.reads_no_environment, "from os import environ as e\n"),
-    (code.does_not_print, 'print("hello")\n'),
-    (code.does_not_print, "from pprint import pprint\npprint([])\n"),
-    (code.keeps_sql_in_files, 'q = """\nselect *\nfrom event"""\n'),
-    (code.keeps_sql_in_files, 'q = "select * from event " \\\n  "where position > $1"\n'),
-    (code.keeps_sql_in_files, 'q = f"update {table}\\nset x = 1"\n'),
-    (code.keeps_sql_in_files, 'q = "create table a (b int);\\ncreate table c (d int)"\n'),
-    (code.silences_with_a_reason, "import yaml  # type: ignore\n"),
-    (code.silences_with_a_reason, "import yaml  # type: ignore[import-untyped]\n"),
-    (code.silences_with_a_reason, "x = 1  # noqa\n"),
-    (code.silences_with_a_reason, "x = 1  # noqa: BLE001\n"),
-    (code.silences_with_a_reason, "# ruff: noqa\n"),
-    (code.silences_with_a_reason, "x = 1  # pragma: no cover\n"),
+    (rules.says_what_it_is_for, "import ast\n"),
+    (rules.says_what_it_is_for, '"""no end"""\n'),
+    (rules.package_file_is_only_a_docstring, SENTENCE + "from reviewbot import errors\n"),
+    (rules.fits_on_a_few_screens, SENTENCE + "x = 1\n" * 400),
+    (rules.functions_are_short, "def f():\n" + LONG_BODY),
+    (rules.functions_are_short, "class C:\n async def f():\n" + LONG_BODY),
+    (rules.reads_no_environment, 'import os\nos.environ["PATH"]\n'),
+    (rules.reads_no_environment, 'import os as o\no.getenv("PATH")\n'),
+    (rules.reads_no_environment, "from os import environ as e\n"),
+    (rules.does_not_print, 'print("hello")\n'),
+    (rules.does_not_print, "from pprint import pprint\npprint([])\n"),
+    (rules.keeps_sql_in_files, 'q = """\nselect *\nfrom event"""\n'),
+    (rules.keeps_sql_in_files, 'q = "select * from event " \\\n  "where position > $1"\n'),
+    (rules.keeps_sql_in_files, 'q = f"update {table}\\nset x = 1"\n'),
+    (rules.keeps_sql_in_files, 'q = "create table a (b int);\\ncreate table c (d int)"\n'),
+    (rules.silences_with_a_reason, "import yaml  # type: ignore\n"),
+    (rules.silences_with_a_reason, "import yaml  # type: ignore[import-untyped]\n"),
+    (rules.silences_with_a_reason, "x = 1  # noqa\n"),
+    (rules.silences_with_a_reason, "x = 1  # noqa: BLE001\n"),
+    (rules.silences_with_a_reason, "# ruff: noqa\n"),
+    (rules.silences_with_a_reason, "x = 1  # pragma: no cover\n"),
 ]
 
 
@@ -95,17 +95,17 @@ def test_a_file_that_breaks_the_rule_is_found_out(rule: Rule, text: str) -> None
 
 
 SOUND: list[tuple[Rule, str]] = [
-    (code.says_what_it_is_for, SENTENCE),
-    (code.package_file_is_only_a_docstring, SENTENCE),
-    (code.fits_on_a_few_screens, "x = 1\n" * 400),
-    (code.functions_are_short, 'def f():\n    """' + "\n".join("word" for _ in range(60)) + '"""\n' + LONG_BODY[:400]),
-    (code.does_not_print, "console.print(1)\n"),
-    (code.keeps_sql_in_files, 'q = "select position from event where stream = $1"\n'),
-    (code.keeps_sql_in_files, 'def f():\n    """Select rows\n    from the log."""\n'),
-    (code.keeps_sql_in_files, 'message = (\n    "with regard to "\n    "the log"\n)\n'),
-    (code.silences_with_a_reason, "import yaml  # type: ignore[import-untyped]  # ships no types of its own\n"),
-    (code.silences_with_a_reason, "x = 1  # noqa: BLE001 - a loop survives any error\n"),
-    (code.silences_with_a_reason, 's = "# noqa"\n'),
+    (rules.says_what_it_is_for, SENTENCE),
+    (rules.package_file_is_only_a_docstring, SENTENCE),
+    (rules.fits_on_a_few_screens, "x = 1\n" * 400),
+    (rules.functions_are_short, 'def f():\n    """' + "\n".join("word" for _ in range(60)) + '"""\n' + LONG_BODY[:400]),
+    (rules.does_not_print, "console.print(1)\n"),
+    (rules.keeps_sql_in_files, 'q = "select position from event where stream = $1"\n'),
+    (rules.keeps_sql_in_files, 'def f():\n    """Select rows\n    from the log."""\n'),
+    (rules.keeps_sql_in_files, 'message = (\n    "with regard to "\n    "the log"\n)\n'),
+    (rules.silences_with_a_reason, "import yaml  # type: ignore[import-untyped]  # ships no types of its own\n"),
+    (rules.silences_with_a_reason, "x = 1  # noqa: BLE001 - a loop survives any error\n"),
+    (rules.silences_with_a_reason, 's = "# noqa"\n'),
 ]
 
 

@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 
 from tests.house.tree import PACKAGES, read
 
-PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.+!]+)( ; (?P<marker>[^\\]+?))?(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
+PIN = re.compile(
+    r"(?P<name>[a-z0-9-]+)==(?P<version>[\w.+!]+)( ; (?P<marker>[^\\]+?))?(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)"
+)
 # What makes a virtual environment, and what `make lock` adds to it; the project itself.
 NOT_LOCKED = {"pip", "setuptools", "uv", "reviewbot"}
 
@@ -88,10 +90,12 @@ def test_the_lock_holds_all_that_pyproject_asks_for(pins: list[Pin]) -> None:
 
 
 def test_what_is_installed_is_what_the_lock_says(pins: list[Pin]) -> None:
-    installed = {canonicalize_name(found.name): found.version for found in metadata.distributions()}
+    installed = {str(canonicalize_name(found.name)): found.version for found in metadata.distributions()}
     locked = {pin.name: pin.version for pin in pins if pin.wanted_here}
     assert {name: installed.get(name) for name in locked} == locked, "run `make install`"
-    assert installed.keys() - locked.keys() <= NOT_LOCKED, "not in pyproject.toml, or left over: run `make clean install`"
+    assert installed.keys() - locked.keys() <= NOT_LOCKED, (
+        "not in pyproject.toml, or left over: run `make clean install`"
+    )
 
 
 def test_no_distribution_but_ours_brings_a_package_of_our_names() -> None:

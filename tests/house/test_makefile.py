@@ -37,10 +37,10 @@ def fake_python(machine: Path, script: str) -> None:
 def make(machine: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     # Without what an outer `make test` hands down to the programs that it starts.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PIP_"))}
+    environment = inherited | {"PYTHON": "./python"} | environment
     return subprocess.run(
-        ["make", *arguments],
-        cwd=machine, env=inherited | {"PYTHON": "./python"} | environment, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        ["make", *arguments], cwd=machine, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def calls(machine: Path) -> str:
@@ -77,7 +77,13 @@ def test_an_interrupted_install_is_taken_up_again(machine: Path) -> None:
 
 def test_only_how_to_reach_an_index_is_taken_from_the_environment(machine: Path) -> None:
     index = {"PIP_INDEX_URL": "https://example.org/simple", "PIP_CERT": "/etc/cert.pem"}
-    other = {"PIP_CONSTRAINT": "/nowhere", "PIP_TARGET": "/nowhere", "PIP_NO_DEPS": "1", "PIP_USER": "1", "PIP_PRE": "1"}
+    other = {
+        "PIP_CONSTRAINT": "/nowhere",
+        "PIP_TARGET": "/nowhere",
+        "PIP_NO_DEPS": "1",
+        "PIP_USER": "1",
+        "PIP_PRE": "1",
+    }
     assert make(machine, "install", **index, **other).returncode == 0
     kept = {line.split("=")[0] for line in calls(machine).splitlines() if line.startswith("PIP_")}
     assert kept == index.keys()

@@ -43,9 +43,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", str(python), "install", "--no-index", "--no-deps", str(wheel), cwd=home)
+    run(
+        sys.executable, "-m", "pip", "--python", str(python), "install", "--no-index", "--no-deps", str(wheel), cwd=home
+    )
     (site,) = home.glob("lib/python*/site-packages")
-    # A folder that a .pth file names is searched for packages, but its own .pth files (our editable install) are not read.
+    # A folder that a .pth file names is searched, but its own .pth files (our editable install) are not read.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return home / "bin"
 

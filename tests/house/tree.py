@@ -13,10 +13,8 @@ PACKAGES = ("reviewbot", "projections", "schema")
 @cache
 def files() -> tuple[str, ...]:
     """Paths with slashes, relative to ROOT, of all that is tracked or new and not ignored."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return tuple(sorted(path for path in listing.split("\0") if path and (ROOT / path).is_file()))
 
 

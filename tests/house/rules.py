@@ -75,11 +75,14 @@ def functions_are_short(module: Module) -> Iterator[str]:
 
 
 def reads_no_environment(module: Module) -> Iterator[str]:
-    names = {"environ", "environb", "getenv", "getenvb", "putenv"}
     for node in module.nodes:
-        through_module = isinstance(node, ast.Attribute) and node.attr in names
-        imported = isinstance(node, ast.ImportFrom) and node.module == "os" and names & {a.name for a in node.names}
-        if through_module or imported:
+        if isinstance(node, ast.Attribute):
+            read = {node.attr}
+        elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            read = {alias.name for alias in node.names}
+        else:
+            continue
+        if read & {"environ", "environb", "getenv", "getenvb", "putenv"}:
             yield f"{module.path}:{node.lineno}: reads the environment"
 
 
