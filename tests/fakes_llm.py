@@ -7,13 +7,14 @@ import gzip
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 Body = dict[str, Any]
-TAKEN_MIB = web.AppKey("taken_mib", list)
+FLOODED = web.AppKey("flooded", asyncio.Queue)
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -46,11 +47,13 @@ class FakeVendors:
 
     behaviours: list[Behaviour]
     seen: list[Seen] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    flooded: asyncio.Queue[int] = field(default_factory=asyncio.Queue)  # MiB that were taken of each flood
     server: TestServer | None = None
 
     async def start(self) -> None:
         app = web.Application(client_max_size=64 * 2**20)
-        app[TAKEN_MIB] = []
+        app[FLOODED] = self.flooded
         app.router.add_route("*", "/{path:.*}", self._handle)
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server(shutdown_timeout=0.01)
@@ -63,15 +66,10 @@ class FakeVendors:
         assert self.server is not None
         return f"http://127.0.0.1:{self.server.port}{path}"
 
-    @property
-    def taken_mib(self) -> list[int]:
-        """How much of each flood was taken before the connection closed."""
-        assert self.server is not None
-        return self.server.app[TAKEN_MIB]
-
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         self.seen.append(Seen(request.path, request.headers.copy(), json.loads(raw) if raw else {}))
+        self.arrived.set()
         behave = self.behaviours[0] if len(self.behaviours) == 1 else self.behaviours.pop(0)
         return await behave(request)
 
@@ -227,7 +225,7 @@ async def drops_mid_body(request: web.Request) -> web.StreamResponse:
 
 
 async def floods(request: web.Request) -> web.StreamResponse:
-    """A body without end. The counter tells how much of it was taken."""
+    """A body without end, or nearly."""
     response = await _begin(request, None)
     block = b" " * 2**20
     taken = 0
@@ -236,10 +234,11 @@ async def floods(request: web.Request) -> web.StreamResponse:
             await response.write(block)
             taken += 1
     finally:
-        request.app[TAKEN_MIB].append(taken)
+        request.app[FLOODED].put_nowait(taken)
     return response
 
 
+@cache
 def gzip_bomb(mebibytes: int = 64) -> Behaviour:
-    bomb = gzip.compress(b" " * (mebibytes * 2**20))
+    bomb = gzip.compress(b" " * (mebibytes * 2**20), compresslevel=1)
     return sends(bomb, **{"Content-Encoding": "gzip"})

@@ -26,7 +26,7 @@ class AnthropicProvider(RemoteProvider):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, {"x-api-key": connection.api_key})
-        self._client = anthropic.AsyncAnthropic(
+        client = anthropic.AsyncAnthropic(
             api_key=PLACEHOLDER_KEY,
             base_url=connection.base_url,
             max_retries=0,
@@ -34,9 +34,10 @@ class AnthropicProvider(RemoteProvider):
             http_client=self._http,
             open_telemetry=False,  # or else its tracing is set up from the environment
         )
+        self._messages = client.messages.with_raw_response
 
     async def _send(self, prompt: Prompt, schema: dict[str, Any] | None) -> Reply:
-        response = await self._client.messages.with_raw_response.create(
+        response = await self._messages.create(
             model=self.model,
             max_tokens=prompt.max_output_tokens,
             system=prompt.system,

@@ -9,11 +9,12 @@ import msgspec
 from reviewbot.errors import ProviderMisconfigured
 from reviewbot.llm.base import Provider
 from reviewbot.llm.connection import Connection
+from reviewbot.llm.lazy import LazyProvider
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 
 
-# Imported on first use: the three SDKs together take 130 MB of memory and three seconds, and one process needs one.
+# Imports stand inside: the three SDKs together take 130 MB of memory and three seconds, and one process needs one.
 
 
 def _openai(connection: Connection) -> Provider:
@@ -40,13 +41,20 @@ def _google(connection: Connection) -> Provider:
     return GoogleProvider(connection)
 
 
+def _rules(_: Connection) -> Provider:
+    from reviewbot.llm.rules.provider import RulesProvider
+
+    return RulesProvider()
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider and its defaults. An empty default is something that an operator must give."""
+    """A provider and its defaults. Where a remote one has none, an operator must give the value."""
 
     name: str
     factory: Callable[[Connection], Provider]
     key_variable: str = ""  # the environment variable that holds the key
     url_variable: str = ""  # the one that holds another base URL
+    remote: bool = True  # False: in process, and nothing of the connection matters
     needs_key: bool = True
     default_model: str = ""
     default_base_url: str = ""
@@ -89,6 +97,7 @@ PROVIDERS = (
         needs_key=False,
         context_tokens=32_768,
     ),
+    Entry(name="rules", factory=_rules, remote=False),
 )
 
 
@@ -112,7 +121,7 @@ def create(
 ) -> Provider:
     """The provider called `name`, ready to be asked; close it after use. What is left empty comes from its entry.
 
-    Raises ProviderMisconfigured when something needed is missing or malformed. Nothing is sent yet.
+    Raises ProviderMisconfigured when something needed is missing or malformed. Nothing is sent or loaded yet.
     """
     entry = find(name)
     connection = Connection(
@@ -123,7 +132,19 @@ def create(
         timeout_seconds=timeout_seconds,
         api_key=api_key.strip(),
     )
-    if entry.needs_key and not connection.api_key:
-        raise ProviderMisconfigured(f"Provider {name} needs a key: set {entry.key_variable}.")
+    if not entry.remote:
+        return entry.factory(connection)
+    _check_complete(entry, connection)
     connection.check()
-    return entry.factory(connection)
+    return LazyProvider(connection, entry.factory)
+
+
+def _check_complete(entry: Entry, connection: Connection) -> None:
+    missing = (
+        (entry.needs_key and not connection.api_key, f"a key ({entry.key_variable})"),
+        (not connection.base_url, f"a base URL ({entry.url_variable})"),
+        (not connection.model, "the name of a model"),
+    )
+    wanted = [what for is_missing, what in missing if is_missing]
+    if wanted:
+        raise ProviderMisconfigured(f"Provider {entry.name} cannot be used: it needs {' and '.join(wanted)}.")

@@ -19,7 +19,12 @@ MAX_QUOTE = 300
 
 # OpenAI sends 429 for an empty account as well; waiting does not fill it.
 _OUT_OF_CREDIT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
-_SCHEMA_WORDS = ("response_format", "json_schema", "json schema", "responsejsonschema", "output_config", "grammar")
+# How endpoints name structured output when they refuse it: llama.cpp, vLLM, DeepSeek, Anthropic, Gemini and others.
+_SCHEMA_WORDS = (
+    *("response_format", "json_schema", "json schema", "structured output", "grammar"),
+    *("output_config", "output_format", "output format"),
+    *("responsejsonschema", "response_json_schema", "responsemimetype", "response_mime_type", "json mode"),
+)
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ class GoogleProvider(RemoteProvider):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, {"x-goog-api-key": connection.api_key})
-        self._client = genai.Client(
+        client = genai.Client(
             vertexai=False,  # said outright, or else the environment decides
             api_key=PLACEHOLDER_KEY,
             http_options=types.HttpOptions(
@@ -39,10 +39,11 @@ class GoogleProvider(RemoteProvider):
                 # Never used, but without one the SDK makes its own from the environment's proxies and certificates.
                 httpx_client=httpx2.Client(transport=httpx2.BaseTransport(), trust_env=False),
             ),
-        ).aio
+        )
+        self._models = client.aio.models
 
     async def _send(self, prompt: Prompt, schema: dict[str, Any] | None) -> Reply:
-        response = await self._client.models.generate_content(
+        response = await self._models.generate_content(
             model=self.model,
             contents=prompt.user,
             config=types.GenerateContentConfig(

@@ -24,17 +24,18 @@ class OpenAIProvider(RemoteProvider):
     def __init__(self, connection: Connection, *, official: bool = True) -> None:
         super().__init__(connection, {"authorization": f"Bearer {connection.api_key}"})
         self._official = official
-        self._client = openai.AsyncOpenAI(
+        client = openai.AsyncOpenAI(
             api_key=PLACEHOLDER_KEY,
             base_url=connection.base_url,
             max_retries=0,
             timeout=None,
             http_client=self._http,
         )
+        self._completions = client.chat.completions.with_raw_response
 
     async def _send(self, prompt: Prompt, schema: dict[str, Any] | None) -> Reply:
         limit = prompt.max_output_tokens
-        response = await self._client.chat.completions.with_raw_response.create(
+        response = await self._completions.create(
             model=self.model,
             messages=[{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
             response_format=_response_format(schema) if schema else openai.omit,

@@ -12,7 +12,7 @@ PLACEHOLDER_KEY = "added-at-the-wire"  # what the SDKs hold instead of the key: 
 
 # The SDKs add headers of their own accord, some of them from the environment. Only these leave the house.
 _FORWARDED = frozenset(
-    (b"accept", b"anthropic-version", b"content-length", b"content-type", b"host", b"transfer-encoding", b"user-agent")
+    (b"accept", b"anthropic-version", b"content-length", b"content-type", b"transfer-encoding", b"user-agent")
 )
 
 
@@ -38,7 +38,8 @@ class _Wire(httpx2.AsyncHTTPTransport):
         super().__init__(trust_env=False, limits=limits)
         self._origin = _origin(base_url)
         own = {"accept-encoding": "identity", "connection": "keep-alive", **credential}
-        self._own = [(name.encode("ascii"), value.encode("ascii")) for name, value in own.items()]
+        encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in own.items()]
+        self._own = [(b"host", base_url.netloc), *encoded]
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if _origin(request.url) != self._origin:
@@ -49,7 +50,7 @@ class _Wire(httpx2.AsyncHTTPTransport):
             httpx2.Request(
                 request.method,
                 request.url,
-                headers=[*forwarded, *self._own],
+                headers=[*self._own, *forwarded],
                 stream=request.stream,
                 extensions={"timeout": {"connect": CONNECT_SECONDS}},
             )

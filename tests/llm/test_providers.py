@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import logging
 
 import pytest
 
@@ -185,14 +186,13 @@ async def test_nobody_at_the_address_is_retryable(vendor: Vendor, start: Start, 
 async def test_a_cancelled_call_stays_cancelled(vendor: Vendor, start: Start, connect: Connect):
     fake = await start(hangs)
     call = asyncio.create_task(connect(vendor, fake).ask(PROMPT))
-    while not fake.seen:
-        await asyncio.sleep(0.005)
+    await fake.arrived.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [301, 307])
 async def test_a_redirect_is_final_and_the_second_host_never_hears_of_it(
     vendor: Vendor, status: int, start: Start, connect: Connect
 ):
@@ -223,9 +223,7 @@ async def test_a_body_without_end_is_left_after_eight_mebibytes(vendor: Vendor, 
     failure = await _failure(connect(vendor, fake))
     assert type(failure) is ProviderUnavailable
     assert "larger than 8 MiB" in str(failure)
-    while not fake.taken_mib:
-        await asyncio.sleep(0.005)
-    assert fake.taken_mib[0] < 24  # what was read, and what the sockets buffer
+    assert await fake.flooded.get() < 24  # what was read, and what the sockets buffer
 
 
 async def test_neither_key_nor_prompt_is_repeated_however_the_vendor_quotes_them(
@@ -242,6 +240,18 @@ async def test_neither_key_nor_prompt_is_repeated_however_the_vendor_quotes_them
         assert failure.__suppress_context__  # a traceback shows nothing more
 
 
+async def test_no_log_line_of_any_library_holds_the_key(
+    vendor: Vendor, start: Start, connect: Connect, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    fake = await start(says(vendor.answer(TEXT)), says(vendor.error("no"), status=401))
+    provider = connect(vendor, fake)
+    await provider.ask(PROMPT)
+    await _failure(provider)
+    assert len(caplog.records) > 10
+    assert KEY not in caplog.text
+
+
 async def test_nothing_from_the_environment_reaches_the_vendor(
     vendor: Vendor, start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ):
@@ -249,7 +259,9 @@ async def test_nothing_from_the_environment_reaches_the_vendor(
     alien = {
         **dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), second.url()),
         **dict.fromkeys(("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"), second.url()),
-        **dict.fromkeys(("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"), "Authorization: alien\nX-Alien: alien"),
+        **dict.fromkeys(
+            ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"), "Authorization: alien\nX-Api-Key: alien\nHost: alien"
+        ),
         **dict.fromkeys(("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"), "alien"),
         **dict.fromkeys(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE"), "alien"),
         **dict.fromkeys(("GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"), "alien"),
