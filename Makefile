@@ -11,7 +11,7 @@ UV := uv==0.13.9
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
+.NOTPARALLEL:  # `make clean install` is one after the other, whatever MAKEFLAGS says
 
 # Of pip's settings in the environment only those that say how to reach an index count here. The others (a constraint
 # file, a target folder, "no dependencies", ...) would make another .venv than the lock describes.

@@ -123,7 +123,7 @@ def test_demo_hands_its_variables_to_the_command(machine: Path, variables: list[
 
 
 def test_tests_run_last_so_that_their_closing_line_is_the_last(machine: Path) -> None:
-    printed = make(machine, "--just-print", "test", "-j2").stdout.splitlines()
+    printed = make(machine, "--just-print", "test").stdout.splitlines()
     assert printed[-1].startswith(".venv/bin/pytest")
     for checker in ("ruff format --check", "ruff check", "mypy", "lint-imports"):
         assert any(line.startswith(f".venv/bin/{checker}") for line in printed)
