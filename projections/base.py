@@ -1,0 +1,38 @@
+"""What a projection is: a name, a version, tables made by one script, and a fold of the log into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import asyncpg
+
+from schema.codec import Recorded
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+
+class FoldError(Exception):
+    """An event that a projection cannot take in; the projection stands still before it until someone acts."""
+
+    def __init__(self, event: Recorded, reason: str) -> None:
+        super().__init__(f"event {event.position} ({event.topic}, version {event.version} of {event.stream}): {reason}")
+        self.position = event.position
+
+
+class Projection(Protocol):
+    """Raise `version` whenever the tables or the fold change: they are then dropped and replayed at the next start."""
+
+    name: str
+    version: int
+    tables: tuple[str, ...]  # dropped in this order
+    functions: tuple[str, ...]
+
+    @property
+    def script(self) -> str:
+        """SQL that makes the tables."""
+        ...
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """Fold one page, in order, within the caller's transaction. Raises FoldError."""
+        ...

@@ -1,0 +1,2 @@
+-- Pauses of the given providers. $1 names.
+select * from providers where provider = any ($1::text[])

@@ -1,0 +1,116 @@
+"""Questions to the `jobs` tables, and the claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from projections.jobs.fold import Job
+from schema.sql import load
+
+HERE = "projections.jobs"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A worker process as the log names it."""
+
+    id: UUID  # new at every start
+    instance: str
+
+    @property
+    def actor(self) -> str:
+        return f"worker:{self.instance}"
+
+
+class QueueStats(msgspec.Struct, frozen=True):
+    """The queue at a glance. `failed` counts the last 24 hours."""
+
+    pending: int
+    processing: int
+    ending: int
+    failed: int
+    oldest_seconds: float  # how long the first due job has been waiting
+    paused: int  # installations
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A running job that nobody works on any more; `late`: its worker lives, but the deadline has passed."""
+
+    job: Job
+    late: bool
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What has become of a job that a worker is busy with."""
+
+    job: UUID
+    claim_no: int
+    state: str
+    superseded_by: UUID | None
+    cancel_reason: str | None
+
+
+async def claim(
+    pool: Pool, worker: Worker, *, slots: int, limit: timedelta, per_installation: int, provider: str
+) -> list[Job]:
+    """Take up to `slots` jobs, one per installation, the longest waiting installation first; starts each in the log.
+
+    Raises asyncpg.UniqueViolationError when the log is ahead of the table; the next poll succeeds.
+    """
+    rows = await pool.fetch(load(HERE, "claim"), slots, worker.id, worker.actor, limit, per_installation, provider)
+    return [Job(**row) for row in rows]
+
+
+async def ending(pool: Pool, rows: int = 100) -> list[Job]:
+    """Jobs whose ending nobody has written to the log yet."""
+    found = []
+    for row in await pool.fetch(load(HERE, "ending"), rows):
+        columns = dict(row)
+        if columns.pop("installation_state") == "deleted":
+            columns["cancel_reason"] = "the App was uninstalled"
+        found.append(Job(**columns))
+    return found
+
+
+async def lost(pool: Pool, lease_seconds: float, rows: int = 100) -> list[Lost]:
+    """Running jobs whose worker has not beaten for `lease_seconds`, is unknown, or is past the job's deadline."""
+    found = []
+    for row in await pool.fetch(load(HERE, "lost"), lease_seconds, rows):
+        columns = dict(row)
+        late = columns.pop("late")
+        found.append(Lost(Job(**columns), bool(late)))
+    return found
+
+
+async def unchecked(pool: Pool, rows: int = 50) -> list[Job]:
+    """Jobs whose Check Run on GitHub must be created or concluded."""
+    return [Job(**row) for row in await pool.fetch(load(HERE, "unchecked"), rows)]
+
+
+async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
+    """What the table says of jobs that are being worked on."""
+    return [Standing(*row) for row in await pool.fetch(load(HERE, "wanted"), list(jobs))]
+
+
+async def get(pool: Pool, job: UUID) -> Job | None:
+    """One job, or None."""
+    row = await pool.fetchrow(load(HERE, "get"), job)
+    return Job(**row) if row else None
+
+
+async def stats(pool: Pool) -> QueueStats:
+    """The queue at a glance."""
+    row = await pool.fetchrow(load(HERE, "stats"))
+    assert row is not None
+    return QueueStats(*row)
+
+
+async def drift(pool: Pool) -> int:
+    """Installations whose counters differ from their jobs; anything but 0 is a defect."""
+    return int(await pool.fetchval(load(HERE, "drift")))

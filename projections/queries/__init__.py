@@ -1,0 +1,1 @@
+"""One query, one file, named as its caller."""
