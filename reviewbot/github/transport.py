@@ -55,7 +55,10 @@ class Transport:
         self._clock = clock
 
     async def send(self, request: Request) -> Reply:
-        """The answer, whatever its status. A GET is tried three times when GitHub stumbles, anything else once."""
+        """The answer, whatever its status. A GET is tried three times when GitHub stumbles, a POST or PATCH once.
+
+        (aiohttp by itself repeats a GET or DELETE once where a connection kept from before turns out to be closed.)
+        """
         waits = _RETRY_SECONDS if request.method == "GET" else ()
         for longest in waits:
             try:
@@ -111,7 +114,8 @@ class Transport:
                 f"GitHub leads to {url.origin() if url.host else url}, outside of {self.api_url}; the token is not sent"
                 " there. If that address is right, set GITHUB_API_URL to it."
             )
-        if any(segment in (".", "..") for segment in url.raw_path.split("/")):
+        # "%2e" is a dot to whoever tidies up the path behind us.
+        if any(segment in (".", "..") for segment in url.raw_path.lower().replace("%2e", ".").split("/")):
             raise GitHubRefused(f"{url.path!r} is not a path that GitHub's API can be asked for.", status=404)
         return url
 
