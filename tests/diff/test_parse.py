@@ -169,7 +169,7 @@ def test_a_diff_cut_at_any_line_is_refused_or_read_as_far_as_it_goes(odd: Reposi
 
 
 CONTENT = st.lists(
-    st.sampled_from("a |b | | a|-a|+b|\\ x|a\r|\u2028|\x0c".split("|")).map(lambda line: line.encode() + b"\n")
+    st.sampled_from(["a ", "b ", " ", " a", "-a", "+b", "\\ x", "a\r", "\u2028", "\x0c"]).map(lambda x: x.encode() + b"\n")
     | st.binary(max_size=4).map(lambda raw: raw.replace(b"\0", b"") + b"\n"),
     max_size=30,
 ).flatmap(lambda lines: st.sampled_from([b"".join(lines), b"".join(lines)[:-1]]))  # fmt: skip
