@@ -1,0 +1,1 @@
+"""The offline provider: secrets, hidden Unicode, leftovers and syntax rules over the changed lines."""
