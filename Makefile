@@ -53,7 +53,7 @@ clean:  ## remove .venv and everything else that was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A new lock makes a new .venv, so that nothing stays in it that is no longer asked for.
-$(VENV)/.lock: requirements.lock
+$(VENV)/.dependencies: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "'$(PYTHON)' is not Python 3.11 or newer; name one that is: make install PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -62,6 +62,6 @@ $(VENV)/.lock: requirements.lock
 	$(PIP) install --quiet --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.project: pyproject.toml $(VENV)/.lock
+$(VENV)/.project: pyproject.toml $(VENV)/.dependencies
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
