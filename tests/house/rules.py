@@ -117,14 +117,14 @@ def literal_text(node: ast.Constant | ast.JoinedStr) -> str:
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "?" for part in node.values)
 
 
-SILENCED = re.compile(r"#\s*(?P<tool>type:\s*ignore|noqa|mypy:|ruff:\s*noqa|pragma:)(?P<rest>.*)")
+SILENCED = re.compile(r"#\s*(type:\s*ignore|noqa|mypy:|ruff:\s*noqa|pragma:)(?P<rest>.*)")
 CODE_AND_REASON = re.compile(r"(\[[a-z][\w, -]*\]|:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\W+\w+\W+\w+")
 
 
 def silences_with_a_reason(module: Module) -> Iterator[str]:
     """A checker is overruled for one named rule, with the reason on the same line, or not at all."""
     for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
-        found = SILENCED.match(token.string) if token.type == tokenize.COMMENT else None
+        found = SILENCED.search(token.string) if token.type == tokenize.COMMENT else None
         if found and not CODE_AND_REASON.match(found["rest"]):
             yield f"{module.path}:{token.start[0]}: {token.string!r} needs a code and a reason"
 

@@ -83,6 +83,7 @@ BROKEN: list[tuple[Rule, str]] = [
     (rules.silences_with_a_reason, "import yaml  # type: ignore\n"),
     (rules.silences_with_a_reason, "import yaml  # type: ignore[import-untyped]\n"),
     (rules.silences_with_a_reason, "x = 1  # noqa\n"),
+    (rules.silences_with_a_reason, "x = 1  # a loop survives any error  # noqa\n"),
     (rules.silences_with_a_reason, "x = 1  # noqa: BLE001\n"),
     (rules.silences_with_a_reason, "# ruff: noqa\n"),
     (rules.silences_with_a_reason, "x = 1  # pragma: no cover\n"),
