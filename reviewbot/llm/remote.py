@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import httpx2
 import msgspec
 
+from reviewbot.errors import FinalError, RetryableError
 from reviewbot.llm.answer_schema import narrowed
 from reviewbot.llm.base import Answer, Finish, Prompt, Usage
 from reviewbot.llm.connection import Connection
@@ -61,9 +62,9 @@ class RemoteProvider(ABC):
         except TimeoutError:
             raise timed_out(call) from None
         except (self._sdk_error, httpx2.HTTPError, msgspec.MsgspecError, ValueError, RecursionError) as error:
-            refusal = _refusal(error)
+            # In a thread: keeping a prompt of megabytes out of the message takes a second or two.
             # "from None": a chained SDK error would print its own text, which may repeat the prompt.
-            raise (refusal.sort(call) if refusal else lost(call, error.__cause__ or error)) from None
+            raise await asyncio.to_thread(_sorted, call, error) from None
         return Answer(
             text=reply.text,
             provider=self.name,
@@ -95,6 +96,11 @@ class RemoteProvider(ABC):
 def tokens(count: int | None) -> int:
     """A count of tokens as reported, held to what a database column can hold."""
     return min(max(count or 0, 0), MAX_TOKENS_REPORTED)
+
+
+def _sorted(call: Call, error: Exception) -> RetryableError | FinalError:
+    refusal = _refusal(error)
+    return refusal.sort(call) if refusal else lost(call, error.__cause__ or error)
 
 
 def _refusal(error: Exception) -> Refusal | None:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 
-from reviewbot.findings import Finding
-from reviewbot.llm.base import Prompt, Provider
+from reviewbot.llm.base import Provider
 from reviewbot.llm.catalog import create
 from tests.fakes_llm import VENDORS, Behaviour, FakeVendors, Vendor
-
-KEY = "sk-test-4f9d2c7a81e0b3"
-
-
-class Review(msgspec.Struct):
-    summary: str
-    findings: list[Finding] = []
-
-
-PROMPT = Prompt(
-    system="You review pull requests and answer in JSON, as a careful colleague would.",
-    user="diff --git a/payroll.py b/payroll.py: the confidential salary of the chief officer is 1",
-    answer_schema=msgspec.json.schema(Review),
-    max_output_tokens=1234,
-)
-
-Start = Callable[..., Awaitable[FakeVendors]]
-Connect = Callable[..., Provider]
+from tests.llm.given import KEY, Connect, Start
 
 
 @pytest.fixture(params=VENDORS, ids=lambda vendor: vendor.name)

@@ -9,10 +9,9 @@ import pytest
 
 from reviewbot.errors import ProviderMisconfigured
 from reviewbot.llm.catalog import PROVIDERS, create, find
+from reviewbot.llm.connection import Connection
 from tests.fakes_llm import OPENAI, VENDORS, says
-from tests.llm.conftest import PROMPT, Start
-
-KEY = "sk-test-4f9d2c7a81e0b3"
+from tests.llm.given import KEY, PROMPT, Start
 
 
 def test_an_unknown_provider_is_refused_with_the_names_there_are():
@@ -51,8 +50,19 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str):
     assert key not in str(caught.value)
 
 
-def test_white_space_around_a_key_is_taken_off():
-    assert KEY not in repr(create("openai", api_key=f" {KEY}\n"))
+async def test_white_space_around_a_key_is_taken_off(start: Start):
+    fake = await start(says(OPENAI.answer("{}")))
+    provider = create("openai", api_key=f" {KEY}\n", base_url=fake.url("/v1"))
+    await provider.ask(PROMPT)
+    await provider.close()
+    assert fake.seen[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_connection_does_not_show_its_key():
+    connection = Connection(
+        provider="p", model="m", base_url="http://h", context_tokens=1, timeout_seconds=1, api_key=KEY
+    )
+    assert KEY not in f"{connection} {connection!r}"
 
 
 @pytest.mark.parametrize("model", ["", "../../admin", "model?key=1", "a b", "model#x", "-x", "m" * 300])

@@ -13,8 +13,8 @@ from reviewbot.errors import FinalError, ProviderMisconfigured, ProviderRateLimi
 from reviewbot.llm.base import Prompt
 from reviewbot.llm.connection import Connection
 from reviewbot.llm.failures import MAX_WAIT_SECONDS, Call, Refusal
+from tests.llm.given import KEY
 
-KEY = "sk-test-4f9d2c7a81e0b3"
 CALL = Call(
     Connection(
         provider="openai", model="m-1", base_url="https://host", context_tokens=1, timeout_seconds=1, api_key=KEY

@@ -26,7 +26,7 @@ from tests.fakes_llm import (
     says,
     sends,
 )
-from tests.llm.conftest import KEY, PROMPT, Connect, Start
+from tests.llm.given import KEY, PROMPT, Connect, Start
 
 TEXT = '{"summary": "Fine. \\u00e4\\ud83d\\ude00", "findings": []}'
 
@@ -170,7 +170,9 @@ async def test_the_time_limit_holds_for_silence_and_for_a_dripping_body(
     vendor: Vendor, behaviour: Behaviour, start: Start, connect: Connect
 ):
     fake = await start(behaviour)
-    failure = await _failure(connect(vendor, fake, timeout_seconds=0.06))
+    provider = connect(vendor, fake, timeout_seconds=0.06)
+    async with asyncio.timeout(10):  # the SDK may still have to be imported
+        failure = await _failure(provider)
     assert type(failure) is ProviderUnavailable
     assert "within 0.06 s" in str(failure)
 

@@ -7,7 +7,7 @@ import pytest
 
 from reviewbot.llm.wire import open_client
 from tests.fakes_llm import hangs, says
-from tests.llm.conftest import KEY, Start
+from tests.llm.given import KEY, Start
 
 
 async def test_a_request_to_another_origin_is_refused_before_it_leaves(start: Start):
