@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from gidgethub import sansio
 
-from reviewbot.errors import GitHubRefused, GitHubUnavailable, ReviewBotError
+from reviewbot.errors import GitHubRefused, GitHubUnavailable, NotPermitted, ReviewBotError
 from reviewbot.github.clock import Clock
 from reviewbot.github.limits import WRITE_LIMITS, Gate
 from reviewbot.github.replies import Reply, decode, refusal
@@ -144,9 +144,11 @@ class Client:
                 self._credential.forget(grant)
                 renewed = True
                 continue
-            wait = next(waits, None) if fresh and reply.status in (401, 403) else None
+            error = _refusal(reply, fresh=fresh)
+            too_fresh = fresh and (reply.status == 401 or isinstance(error, NotPermitted))
+            wait = next(waits, None) if too_fresh else None
             if wait is None:
-                raise _final(reply, fresh=fresh)
+                raise error
             await self._clock.sleep(wait)
 
     async def _send(self, request: Request) -> tuple[Grant, str | None, Reply]:
@@ -179,7 +181,7 @@ def _encoded(body: object) -> bytes:
         raise GitHubRefused("A text for GitHub holds a lone surrogate, which cannot be sent.", status=422) from None
 
 
-def _final(reply: Reply, *, fresh: bool) -> ReviewBotError:
+def _refusal(reply: Reply, *, fresh: bool) -> ReviewBotError:
     if reply.status == 401 and fresh:
         return GitHubUnavailable(f"GitHub does not accept the token that it has just issued, for {reply.target}.")
     return refusal(reply)

@@ -44,10 +44,13 @@ class Gate:
         """Hold this while a request is under way. GitHubRateLimited, with nothing sent, while a limit is in force."""
         self._inside += 1
         try:
-            async with self._slots, self._writing if writes else nullcontext():
+            # The writers' queue comes first: waiting writes shall not take the slots of reads.
+            async with self._writing if writes else nullcontext(), self._slots:
                 self._refuse_while_closed()
                 if writes:
                     await self._wait_for_a_write()
+                    self._refuse_while_closed()  # a read may have met a limit meanwhile
+                    self._written_at.append(self._clock.monotonic())
                 yield
         finally:
             self._inside -= 1
@@ -89,7 +92,7 @@ class Gate:
         return seconds
 
     async def _wait_for_a_write(self) -> None:
-        """Return when one more write keeps every window of time within its limit, and count it."""
+        """Return when one more write keeps every window of time within its limit."""
         now = self._clock.monotonic()
         wait = 0.0
         for count, seconds in self._write_limits:
@@ -99,4 +102,3 @@ class Gate:
             raise GitHubRateLimited(f"{self._name} has written as much as GitHub accepts for now.", retry_after=wait)
         if wait > 0:
             await self._clock.sleep(wait)
-        self._written_at.append(self._clock.monotonic())

@@ -11,7 +11,7 @@ import structlog
 from reviewbot.errors import GitHubRefused, GitHubUnavailable
 from reviewbot.github.client import Client, in_repository
 from reviewbot.github.models import Comparison, Permission, Pull, PullFile
-from reviewbot.github.transport import TOO_LARGE
+from reviewbot.github.replies import TOO_LARGE
 
 DIFF_LIMIT = 64 * 1024 * 1024  # bytes
 

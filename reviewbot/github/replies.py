@@ -13,6 +13,8 @@ from reviewbot.errors import GitHubRefused, GitHubUnavailable, InstallationGone,
 
 T = TypeVar("T")
 
+TOO_LARGE = 413  # the status of the GitHubRefused when an answer is larger than GitHub sends or we read
+
 _LONGEST_TEXT = 500  # characters of one of GitHub's sentences that an error repeats
 _MOST_ERRORS = 20
 _LONGEST_WAIT = 86_400.0  # seconds; no limit of GitHub's lasts longer than a day
@@ -39,17 +41,21 @@ def decode(reply: Reply, answer: type[T]) -> T:
     try:
         return msgspec.json.decode(reply.body, type=answer)
     except (ValueError, RecursionError) as error:  # ValueError: malformed, wrong shape, or not UTF-8
-        raise GitHubUnavailable(f"GitHub's answer to {reply.target} cannot be read: {_cut(str(error))}") from error
+        reason = _cut(str(error))
+    # Outside of the except clause, because a UnicodeDecodeError carries the whole body, and that may be a token.
+    raise GitHubUnavailable(f"GitHub's answer to {reply.target} cannot be read: {reason}")
 
 
 def refusal(reply: Reply) -> ReviewBotError:
-    """The error that an answer outside 2xx stands for. Rate limits are told apart before, by `limit_wait`."""
+    """The error that an answer outside 2xx stands for. Rate limits are told apart before, by `is_rate_limited`."""
     message, errors = _problem(reply.body)
     detail = f"{message} ({'; '.join(errors)})" if errors else message
     said = f"GitHub answered {reply.target} with {reply.status}: {detail or 'no reason given'}."
     match reply.status:
         case 403 if "suspended" in message.lower():
             return InstallationGone(f"{said} Whoever installed the App has to unsuspend it.")
+        case 403 if any(error.endswith("too_large") for error in errors):
+            return GitHubRefused(said, status=TOO_LARGE, errors=errors)
         case 403:
             return NotPermitted(said + _permission_hint(reply.headers))
         case 404:

@@ -12,10 +12,9 @@ from yarl import URL
 
 from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable
 from reviewbot.github.clock import Clock
-from reviewbot.github.replies import Reply
+from reviewbot.github.replies import TOO_LARGE, Reply
 
 JSON_LIMIT = 16 * 1024 * 1024  # bytes
-TOO_LARGE = 413  # the status of the GitHubRefused that an oversize answer becomes
 
 # The oldest version that GitHub still serves, and the newest that every supported GitHub Enterprise Server knows.
 API_VERSION = "2022-11-28"
@@ -84,7 +83,7 @@ class Transport:
         raise GitHubRefused(f"GitHub redirected {request.method} {url.path} more than {_MOST_HOPS} times.")
 
     async def _exchange(self, request: Request, url: URL) -> Reply:
-        target = f"{request.method} {url.path}"
+        target = f"{request.method} {url.raw_path}"  # raw: nothing in a path can break a line of a log
         try:
             async with self._session.request(
                 request.method,

@@ -241,6 +241,18 @@ async def test_a_repository_outside_of_the_installation_is_refused_but_the_insta
     assert len(fake.requests("POST", TOKENS)) == 1
 
 
+async def test_a_token_in_an_answer_that_cannot_be_read_is_not_shown_either(
+    fake: ScriptedGitHub, client: Client
+) -> None:
+    fake.script("POST", TOKENS, Answer(b'{"token": "ghs_canary", "expires_at": "\xff"}', status=201))
+    with pytest.raises(GitHubUnavailable) as caught:
+        await ask(client)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "ghs_canary" not in repr(error)
+        error = error.__cause__ or error.__context__
+
+
 @pytest.mark.parametrize(
     "trouble",
     [

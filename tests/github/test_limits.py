@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from reviewbot.errors import GitHubRateLimited, NotPermitted
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.limits import WRITE_LIMITS, Gate
 from reviewbot.github.models import AppRef
+from reviewbot.github.replies import Reply
 from tests.github.conftest import INSTALLATION
 from tests.github.scripted import Answer, Hands, ScriptedGitHub, issued
 
@@ -195,3 +198,36 @@ async def test_of_a_thousand_installations_only_those_with_something_to_remember
     assert len(github._gates) <= 1001
     assert len(github._tokens) <= 1001
     assert await limited(github.installation(INSTALLATION)) == 3000
+
+
+async def test_a_write_that_waits_for_its_turn_is_not_sent_when_a_limit_is_met_meanwhile(hands: Hands) -> None:
+    gate = Gate("x", hands.clock, write_limits=((1, 4.0),))
+    limit = Reply("GET /x", 429, CIMultiDict({"retry-after": "30"}), b"")
+
+    async def sleep(seconds: float) -> None:
+        hands.turn(seconds)
+        with pytest.raises(GitHubRateLimited):
+            gate.learn(limit)
+
+    gate._clock = replace(hands.clock, sleep=sleep)
+    async with gate.passage(writes=True):
+        pass
+    with pytest.raises(GitHubRateLimited) as caught:
+        async with gate.passage(writes=True):
+            pytest.fail("the write was let through")
+    assert caught.value.retry_after == 30
+
+
+async def test_writes_that_wait_leave_the_way_free_for_reads(hands: Hands) -> None:
+    gate = Gate("x", hands.clock)
+    finish = asyncio.Event()
+
+    async def write() -> None:
+        async with gate.passage(writes=True):
+            await finish.wait()
+
+    writers = [asyncio.create_task(write()) for _ in range(8)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5), gate.passage(writes=False):
+        finish.set()
+    await asyncio.gather(*writers)

@@ -17,6 +17,7 @@ PULL = "/repos/octo/spoon/pulls/3"
 FILES = PULL + "/files?per_page=100"
 DIFF = {"content-type": "application/vnd.github.v3.diff; charset=utf-8"}
 CONTENT = "/repos/octo/spoon/contents/src%2Fa.py?ref=abc"
+BLOB_TOO_LARGE = {"resource": "Blob", "field": "data", "code": "too_large"}
 
 
 def entry(name: str, **more: object) -> dict[str, object]:
@@ -123,7 +124,7 @@ async def test_a_file_over_one_megabyte_is_read_raw(fake: ScriptedGitHub, client
         Answer({"type": "submodule", "size": 0, "submodule_git_url": "git://x/y"}),
         Answer({"type": "file", "size": 0, "submodule_git_url": "git://x/y"}),
         Answer({"type": "file", "size": 1001, "encoding": "base64", "content": "aGk="}),
-        Answer([{"type": "file", "size": 1, "name": "in a directory"}]),
+        Answer({"message": "Up to 100 MB", "errors": [BLOB_TOO_LARGE]}, status=403),
     ],
 )
 async def test_what_is_no_file_of_that_size_is_none(fake: ScriptedGitHub, client: Client, answer: Answer) -> None:

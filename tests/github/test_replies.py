@@ -77,6 +77,11 @@ def test_a_very_long_reason_is_cut() -> None:
         (403, {"message": "This installation has been suspended"}, InstallationGone),
         (403, {"message": "Resource not accessible by integration"}, NotPermitted),
         (403, b"", NotPermitted),
+        (
+            403,
+            {"message": "Up to 100 MB", "errors": [{"resource": "Blob", "field": "data", "code": "too_large"}]},
+            GitHubRefused,
+        ),
         (404, {"message": "Not Found"}, GitHubRefused),
         (408, b"", GitHubUnavailable),
         (409, b"", GitHubRefused),

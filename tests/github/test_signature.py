@@ -44,6 +44,7 @@ MALFORMED = [
     f"\n{GOOD}",
     f"{GOOD}\0",
     f"\0{GOOD}",
+    f"{GOOD}é",
     f"{GOOD},",
     f"{GOOD},{GOOD}",
     f"{GOOD}, {GOOD}",

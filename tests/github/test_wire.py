@@ -13,7 +13,8 @@ from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable
 from reviewbot.github import pulls
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import AppRef
-from reviewbot.github.transport import API_VERSION, TOO_LARGE
+from reviewbot.github.replies import TOO_LARGE
+from reviewbot.github.transport import API_VERSION
 from tests.github.conftest import INSTALLATION
 from tests.github.scripted import Answer, Hands, ScriptedGitHub, issued
 
