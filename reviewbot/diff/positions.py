@@ -64,7 +64,7 @@ def locate(
     numbers = sorted(number for number in (line, end_line) if number is not None and number > 0)
     claimed = _claimed(file, side, numbers)
     quoted = quotes.find(file, side, quote) if quote else ()
-    place = _choose(claimed, quoted)
+    place = _choose(numbers, claimed, quoted)
     if place is None:
         return Unplaced(_why_nowhere(numbers, side, quote, len(quoted)))
     return _anchor(file, place)
@@ -79,9 +79,10 @@ def _claimed(file: FileDiff, side: Side, numbers: list[int]) -> Place | None:
     return None if lines is None else Place(side, max(numbers[0], lines.start), numbers[-1])
 
 
-def _choose(claimed: Place | None, quoted: tuple[Place, ...]) -> Place | None:
+def _choose(numbers: list[int], claimed: Place | None, quoted: tuple[Place, ...]) -> Place | None:
     if len(quoted) > 1:
-        quoted = tuple(place for place in quoted if claimed is not None and _overlap(place, claimed))
+        # Whatever side was claimed: the quote says the side, the number which of its places.
+        quoted = tuple(place for place in quoted if numbers and place.start <= numbers[-1] and numbers[0] <= place.end)
     if len(quoted) != 1:
         return claimed
     (place,) = quoted
@@ -89,10 +90,6 @@ def _choose(claimed: Place | None, quoted: tuple[Place, ...]) -> Place | None:
     if claimed is not None and _nested(place, claimed) and claimed.end - claimed.start < MAX_RANGE_LINES:
         return claimed
     return place
-
-
-def _overlap(one: Place, other: Place) -> bool:
-    return one.side == other.side and one.start <= other.end and other.start <= one.end
 
 
 def _nested(one: Place, other: Place) -> bool:
@@ -130,9 +127,10 @@ def _why_without_hunks(file: FileDiff) -> str:
 
 
 def _why_nowhere(numbers: list[int], side: Side, quote: str | None, matches: int) -> str:
-    place = f"line {numbers[-1]} of the {'new' if side == 'RIGHT' else 'old'} side is not on the diff"
-    if not numbers:
+    if numbers:
+        place = f"line {numbers[-1]} of the {'new' if side == 'RIGHT' else 'old'} side is not on the diff"
+    else:
         place = "no line was named"
     if not quote:
         return f"{place}, and nothing was quoted"
-    return f"{place}, and the quoted code is on it {f'{matches} times' if matches else 'nowhere'}"
+    return f"{place}, and the quoted code is on the diff {f'{matches} times' if matches else 'nowhere'}"

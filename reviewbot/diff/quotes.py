@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from reviewbot.diff.model import FileDiff, Hunk, Side
-from reviewbot.diff.visible import visible
+from reviewbot.invisible import show_invisible
 
 _MAX_QUOTE_LINES = 200  # of a longer quote the beginning is enough to know the place
 _MAX_QUOTE_CHARACTERS = 20_000
@@ -70,7 +70,7 @@ def find(file: FileDiff, side: Side, quote: str) -> tuple[Place, ...]:
 
 def _normal(text: str) -> str:
     """The text without blanks and invisible characters, whether they are themselves or written out as we show them."""
-    return _WRITTEN_OUT.sub("", "".join(visible(text).split()))
+    return _WRITTEN_OUT.sub("", show_invisible("".join(text.split())))
 
 
 def _texts(file: FileDiff, side: Side) -> list[list[tuple[int, str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate, takewhile
 
 from reviewbot.diff.model import FileDiff, Hunk, Line
-from reviewbot.diff.visible import visible
+from reviewbot.invisible import show_invisible
 
 MAX_LINE_CHARACTERS = 2_000  # the rest of a longer line is counted, not shown
 _MAX_NAME_CHARACTERS = 500
@@ -70,19 +70,21 @@ def _span(side: str, start: int, count: int) -> str:
     return f"{side}{start}-{start + count - 1}" if count else f"{side}none"
 
 
+def on_one_line(text: str) -> str:
+    """The text with its invisible characters and line ends written out, so that it cannot begin a line of its own."""
+    return show_invisible(text.replace("\r", "<U+000D>").replace("\n", "<U+000A>"))
+
+
 def is_cut(line: Line) -> bool:
     """Whether only the beginning of the line is shown."""
-    return _is_longer(line.text, MAX_LINE_CHARACTERS)
-
-
-def _is_longer(text: str, limit: int) -> bool:
-    return len(text) > limit or len(visible(text)) > limit
+    # A character written out has nine at most.
+    return len(line.text) * 9 > MAX_LINE_CHARACTERS and len(on_one_line(line.text)) > MAX_LINE_CHARACTERS
 
 
 def _cut(text: str, limit: int) -> str:
     """The beginning of the text, of at most `limit` characters as shown, and a count of what is left away."""
-    if not _is_longer(text, limit):
-        return visible(text)
-    sizes = accumulate(len(visible(character)) for character in text)
+    if len(text) <= limit and len(whole := on_one_line(text)) <= limit:
+        return whole
+    sizes = accumulate(len(on_one_line(character)) for character in text)
     shown = sum(1 for _ in takewhile(lambda size: size <= limit, sizes))
-    return f"{visible(text[:shown])}<... {len(text) - shown} more characters>"
+    return f"{on_one_line(text[:shown])}<... {len(text) - shown} more characters>"
