@@ -168,11 +168,12 @@ def test_a_diff_cut_at_any_line_is_refused_or_read_as_far_as_it_goes(odd: Reposi
             assert found == hunks[: len(found)]
 
 
-CONTENT = st.lists(
-    st.sampled_from(["a ", "b ", " ", " a", "-a", "+b", "\\ x", "a\r", "\u2028", "\x0c"]).map(lambda x: x.encode() + b"\n")
-    | st.binary(max_size=4).map(lambda raw: raw.replace(b"\0", b"") + b"\n"),
-    max_size=30,
-).flatmap(lambda lines: st.sampled_from([b"".join(lines), b"".join(lines)[:-1]]))  # fmt: skip
+LINE = st.sampled_from(
+    [b"a", b"b", b"", b" ", b" a", b"-a", b"+b", b"\\ x", b"a\r", "\u2028".encode(), b"\x0c", b"\xff"]
+)
+CONTENT = st.tuples(
+    st.lists(LINE | st.binary(max_size=4).map(lambda raw: raw.replace(b"\0", b"")), max_size=30), st.booleans()
+).map(lambda made: b"\n".join(made[0]) + b"\n" * made[1])
 NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..") and name.lower() != ".git"
 )
