@@ -40,8 +40,8 @@ _SECRET = _patterns(
     .env .env.* *.env .envrc !.env.example !.env.sample !.env.template !.env.dist !example.env !sample.env
     *.pem *.key *.p12 *.pfx *.jks *.keystore *.ppk *.kdbx *.asc *.gpg *.ovpn
     id_rsa* id_dsa* id_ecdsa* id_ed25519* !*.pub .ssh/ .gnupg/
-    .aws/credentials .netrc _netrc .npmrc .pypirc .pgpass .my.cnf .htpasswd .git-credentials
-    .dockercfg .docker/config.json kubeconfig .kube/config *.tfvars *.tfstate *.tfstate.backup
+    **/.aws/credentials .netrc _netrc .npmrc .pypirc .pgpass .my.cnf .htpasswd .git-credentials
+    .dockercfg **/.docker/config.json kubeconfig **/.kube/config *.tfvars *.tfstate *.tfstate.backup
     credentials.json service-account*.json service_account*.json secrets.yml secrets.yaml secrets.json secrets.toml
     """
 )
@@ -58,7 +58,7 @@ _LOCK = _patterns(
 _VENDORED = _patterns(
     """
     vendor/ vendored/ _vendor/ node_modules/ bower_components/ jspm_packages/ third_party/ third-party/ thirdparty/
-    Pods/ Carthage/ site-packages/ .venv/ .yarn/releases/ .yarn/plugins/ .pnp.cjs .pnp.loader.mjs
+    Pods/ Carthage/ site-packages/ .venv/ **/.yarn/releases/ **/.yarn/plugins/ .pnp.cjs .pnp.loader.mjs
     gradlew gradlew.bat mvnw mvnw.cmd
     """
 )
@@ -113,7 +113,7 @@ def _why_not(file: FileDiff) -> str | None:
 
 def _secret(file: FileDiff) -> str | None:
     # The old name counts too: the removed lines of a renamed .env are secrets still.
-    if any(_SECRET.match_file(path.lower()) for path in (file.old_path, file.new_path) if path is not None):
+    if any(_matches(_SECRET, path.lower()) for path in (file.old_path, file.new_path) if path is not None):
         return "may hold secrets, by its name, and is never sent to a model"
     return None
 
@@ -146,7 +146,7 @@ def _by_name(file: FileDiff) -> str | None:
         (_VENDORED, "is vendored: other people's code"),
         (_GENERATED, "is generated, by its name"),
     )
-    return next((reason for spec, reason in kinds if spec.match_file(file.path)), None)
+    return next((reason for spec, reason in kinds if _matches(spec, file.path)), None)
 
 
 def _by_marker(file: FileDiff) -> str | None:
@@ -183,4 +183,9 @@ _CHECKS: tuple[Callable[[FileDiff], str | None], ...] = (_secret, _no_lines, _by
 
 
 def _weight(file: FileDiff) -> tuple[bool, int]:
-    return not _NO_SOURCE.match_file(file.path), file.additions + file.deletions
+    return not _matches(_NO_SOURCE, file.path), file.additions + file.deletions
+
+
+def _matches(spec: GitIgnoreSpec, path: str) -> bool:
+    # A pattern's "any folder" stops at a line end, and a path may have one.
+    return spec.match_file(path.replace("\n", " "))

@@ -83,8 +83,11 @@ def is_cut(line: Line) -> bool:
 
 def _cut(text: str, limit: int) -> str:
     """The beginning of the text, of at most `limit` characters as shown, and a count of what is left away."""
-    if len(text) <= limit and len(whole := on_one_line(text)) <= limit:
-        return whole
-    sizes = accumulate(len(on_one_line(character)) for character in text)
-    shown = sum(1 for _ in takewhile(lambda size: size <= limit, sizes))
+    head = on_one_line(text[:limit])
+    if len(text) <= limit and len(head) <= limit:
+        return head
+    shown = limit
+    if len(head) > limit:
+        sizes = accumulate(len(on_one_line(character)) for character in text)
+        shown = sum(1 for _ in takewhile(lambda size: size <= limit, sizes))
     return f"{on_one_line(text[:shown])}<... {len(text) - shown} more characters>"
