@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewbot.diff.model import FileDiff
@@ -179,6 +179,7 @@ NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(old=st.dictionaries(NAME, CONTENT, max_size=6), new=st.dictionaries(NAME, CONTENT, max_size=6), data=st.data())
 def test_random_trees_are_read_as_git_counts_them_and_apply_byte_for_byte(
     random_repository: Repository, old: dict[str, bytes], new: dict[str, bytes], data: st.DataObject
@@ -207,6 +208,7 @@ def _tree(repository: Repository, files: dict[str, bytes]) -> str:
     return repository.git("mktree", "-z", stdin=entries).decode().strip()
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('@-+ \\01,a/b\n"')) | st.binary())
 def test_any_text_is_read_or_refused_with_a_line_number(text: str | bytes) -> None:
     for candidate in (text, _after("--- a/x\n+++ b/x\n", text), _after("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n", text)):

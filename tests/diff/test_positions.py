@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reviewbot.diff.model import Anchor, FileDiff, Side
@@ -236,6 +236,7 @@ def test_a_file_is_found_by_the_names_that_models_give_it() -> None:
 SIDES: list[Side] = ["LEFT", "RIGHT"]
 
 
+@settings(deadline=None)
 @given(
     line=st.none() | st.integers(-5, 60),
     end_line=st.none() | st.integers(-5, 60),
