@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reviewbot.config import VARIABLES
 from tests.house.tree import ROOT, read
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -116,6 +117,16 @@ def test_every_service_comes_back_and_has_time_to_stop(services: dict[str, Any])
         assert service["restart"] == "unless-stopped"
         assert re.fullmatch(r"\d+s", service["stop_grace_period"])
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_running_reviews_may_end_before_the_app_is_killed(services: dict[str, Any]) -> None:
+    (grace,) = (variable for variable in VARIABLES if variable.name == "STOP_GRACE_SECONDS")
+    handing_back = 10  # seconds
+    assert int(services["app"]["stop_grace_period"].removesuffix("s")) >= int(grace.default) + handing_back
+
+
+def test_a_new_container_knows_its_dead_predecessor(services: dict[str, Any]) -> None:
+    assert services["app"]["environment"]["INSTANCE"]
 
 
 def test_the_app_can_write_nowhere_and_gain_no_rights(services: dict[str, Any]) -> None:
