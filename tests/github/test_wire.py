@@ -175,7 +175,7 @@ async def test_a_redirect_out_of_the_enterprise_prefix_is_not_followed(
     assert {seen.target for seen in fake.seen} == {"/api/v3/app"}
 
 
-@pytest.mark.parametrize("location", ["https://user@HOST/x", "http://[", "https://HOST/x"])
+@pytest.mark.parametrize("location", ["http://user@HOST/x", "http://[", "https://HOST/x"])
 async def test_a_redirect_to_another_scheme_or_user_is_not_followed(
     fake: ScriptedGitHub, client: Client, location: str
 ) -> None:
