@@ -1,0 +1,399 @@
+"""Configuration: the environment in, checked settings out, and the one description of every variable."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeVar, cast, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from reviewbot.errors import ConfigError
+
+Role = Literal["all", "web", "worker", "projector", "tool"]  # tool: a command that needs none of the three
+ProviderName = Literal["openai", "anthropic", "google", "openai-compatible", "rules"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "text"]
+Choice = TypeVar("Choice", bound=str)
+
+SHORTEST_SECRET = 16  # characters
+KEY_VARIABLES: dict[ProviderName, str] = {  # in the order in which a key without PROVIDER chooses
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "google": "GEMINI_API_KEY",
+    "openai-compatible": "OPENAI_API_KEY",
+}
+URL_VARIABLES: dict[ProviderName, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "google": "GEMINI_BASE_URL",
+    "openai-compatible": "OPENAI_BASE_URL",
+}
+
+
+class Secret:
+    """A value that no repr, log line or error shows by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment variable, as `reviewbot config` and the README describe it."""
+
+    name: str
+    meaning: str
+    default: str = ""  # as one would write it; empty: none
+    computed: str = ""  # what the default is, where it is not a value
+    kind: str = "text"
+    low: int = 0  # bounds of a number
+    high: int = 0
+
+
+def _number(name: str, default: int | None, low: int, high: int, meaning: str) -> Variable:
+    text = "" if default is None else str(default)
+    return Variable(name=name, default=text, kind="number", low=low, high=high, meaning=meaning)
+
+
+def _secret(name: str, meaning: str) -> Variable:
+    return Variable(name=name, kind="secret", meaning=meaning)
+
+
+def _address(name: str, meaning: str, default: str = "", computed: str = "") -> Variable:
+    return Variable(name=name, kind="address", meaning=meaning, default=default, computed=computed)
+
+
+def _choice(name: str, choices: object, meaning: str, default: str = "", computed: str = "") -> Variable:
+    return Variable(name=name, kind=" | ".join(get_args(choices)), meaning=meaning, default=default, computed=computed)
+
+
+VARIABLES = (
+    _number("GITHUB_APP_ID", None, 1, 2**53, "The App's id, from its settings page."),
+    _secret("GITHUB_PRIVATE_KEY", "The App's private key: PEM, PEM in base64, or the path of a PEM file."),
+    _secret("GITHUB_WEBHOOK_SECRET", f"The App's webhook secret, at least {SHORTEST_SECRET} characters."),
+    _secret("GITHUB_WEBHOOK_SECRET_OLD", "The webhook secret before, accepted too while it is being exchanged."),
+    Variable(name="GITHUB_APP_SLUG", computed="asked from GitHub", meaning="The App's name in its address and @name."),
+    _address("GITHUB_API_URL", "GitHub's REST API; https://HOST/api/v3 for GHES.", "https://api.github.com"),
+    _number("GITHUB_TIMEOUT_MS", 30_000, 100, 600_000, "How long one request to GitHub may take, in milliseconds."),
+    Variable(
+        name="DATABASE_URL",
+        kind="secret",
+        computed="an embedded Postgres",
+        meaning="The Postgres database: postgresql://USER:PASSWORD@HOST:PORT/NAME.",
+    ),
+    Variable(name="DATA_DIR", kind="path", computed="the user's data folder", meaning="Where embedded Postgres lives."),
+    Variable(name="HOST", default="0.0.0.0", meaning="The address to listen on."),  # noqa: S104 - meant for containers
+    _number("PORT", 3000, 0, 65_535, "The port to listen on; 0 takes any free one."),
+    _secret("METRICS_TOKEN", "When set, /metrics asks for it as a bearer token."),
+    _choice("LOG_LEVEL", LogLevel, "The least important lines that are logged.", "info"),
+    _choice("LOG_FORMAT", LogFormat, "JSON lines for machines or text for a terminal.", "json"),
+    _choice(
+        "PROVIDER", ProviderName, "Who reviews.", computed="the first of these with a key, in this order, else rules"
+    ),
+    Variable(name="MODEL", computed="the provider's default", meaning="The model, by the provider's name for it."),
+    _secret("OPENAI_API_KEY", "The key for OpenAI, or for an OpenAI-compatible endpoint that wants one."),
+    _secret("ANTHROPIC_API_KEY", "The key for Anthropic."),
+    _secret("GEMINI_API_KEY", "The key for Gemini (provider google)."),
+    _address("OPENAI_BASE_URL", "Another address for OpenAI, or the OpenAI-compatible endpoint.", computed="OpenAI's"),
+    _address("ANTHROPIC_BASE_URL", "Another address for Anthropic.", computed="Anthropic's"),
+    _address("GEMINI_BASE_URL", "Another address for Gemini.", computed="Google's"),
+    _number("LLM_TIMEOUT_MS", 120_000, 100, 3_600_000, "How long one model call may take, in milliseconds."),
+    _number("LLM_MAX_OUTPUT_TOKENS", 8_192, 256, 1_000_000, "The most tokens of one model answer."),
+    Variable(
+        name="LLM_CONTEXT_TOKENS",
+        kind="number",
+        low=4_096,
+        high=100_000_000,
+        computed="the provider's default",
+        meaning="How many tokens prompt and answer may have together.",
+    ),
+    _number("CONCURRENCY", 3, 1, 1_000, "Reviews at a time in one worker process."),
+    _number("CONCURRENCY_PER_INSTALLATION", 1, 1, 1_000, "Reviews at a time for one installation, over all workers."),
+    _number("MAX_ATTEMPTS", 3, 1, 100, "How often a review is tried before it fails for good."),
+    _number("RETRY_BASE_SECONDS", 10, 0, 3_600, "The backoff before the second attempt; it doubles with each more."),
+    _number("RETRY_CAP_SECONDS", 900, 0, 86_400, "The longest backoff."),
+    _number("REVIEW_TIMEOUT_SECONDS", 900, 1, 86_400, "How long one attempt at a review may take."),
+    _number("LEASE_SECONDS", 30, 2, 3_600, "A worker silent for this long is taken for dead."),
+    _number("HEARTBEAT_SECONDS", 5, 1, 600, "How often a worker says that it is alive; at most a third of the lease."),
+    _number("STOP_GRACE_SECONDS", 25, 0, 3_600, "How long running reviews may finish after SIGTERM."),
+    _number("QUEUE_MAX", 100_000, 1, 100_000_000, "With this many reviews waiting, deliveries are answered 503."),
+    _number("MAX_FILES", 50, 1, 3_000, "The most files that are reviewed of one pull request."),
+    _number("MAX_FINDINGS", 20, 1, 1_000, "The most findings that are posted in one review."),
+    Variable(name="INSTANCE", computed="the host's name", meaning="This instance's name, the same at every start."),
+)
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model reviews, and how it is reached. Empty and 0 stand for the provider's own default."""
+
+    name: ProviderName
+    model: str
+    api_key: Secret | None
+    base_url: str
+    timeout_seconds: float
+    max_output_tokens: int
+    context_tokens: int
+
+
+class GitHubSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The App on GitHub. What the role does not need may be missing: 0, None and empty."""
+
+    app_id: int
+    private_key: Secret | None  # PEM
+    webhook_secrets: tuple[Secret, ...]  # the one in force first
+    slug: str  # empty: ask GitHub
+    api_url: str
+    timeout_seconds: float
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set. Times in seconds."""
+
+    role: Role
+    github: GitHubSettings
+    provider: ProviderSettings
+    database_url: Secret | None  # None: embedded
+    data_dir: Path
+    host: str
+    port: int
+    metrics_token: Secret | None
+    log_level: LogLevel
+    log_format: LogFormat
+    concurrency: int
+    concurrency_per_installation: int
+    max_attempts: int
+    retry_base_seconds: int
+    retry_cap_seconds: int
+    review_timeout_seconds: int
+    lease_seconds: int
+    heartbeat_seconds: int
+    stop_grace_seconds: int
+    queue_max: int
+    max_files: int
+    max_findings: int
+    instance: str
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value in force, for what must never show one."""
+        found = (
+            self.github.private_key,
+            *self.github.webhook_secrets,
+            self.provider.api_key,
+            self.database_url,
+            self.metrics_token,
+        )
+        return tuple(secret.reveal() for secret in found if secret is not None)
+
+
+def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Settings:
+    """The settings for `role`. Raises ConfigError that names every fault at once, and never a secret's value."""
+    read = _Reader(environ)
+    settings = Settings(
+        role=role,
+        github=_github(read, role),
+        provider=_provider(read),
+        database_url=_database(read),
+        data_dir=Path(read.text("DATA_DIR") or platformdirs.user_data_path("reviewbot", appauthor=False)).expanduser(),
+        host=read.text("HOST"),
+        port=read.number("PORT"),
+        metrics_token=read.secret("METRICS_TOKEN"),
+        log_level=read.choice("LOG_LEVEL", get_args(LogLevel)),
+        log_format=read.choice("LOG_FORMAT", get_args(LogFormat)),
+        concurrency=read.number("CONCURRENCY"),
+        concurrency_per_installation=read.number("CONCURRENCY_PER_INSTALLATION"),
+        max_attempts=read.number("MAX_ATTEMPTS"),
+        retry_base_seconds=read.number("RETRY_BASE_SECONDS"),
+        retry_cap_seconds=read.number("RETRY_CAP_SECONDS"),
+        review_timeout_seconds=read.number("REVIEW_TIMEOUT_SECONDS"),
+        lease_seconds=read.number("LEASE_SECONDS"),
+        heartbeat_seconds=read.number("HEARTBEAT_SECONDS"),
+        stop_grace_seconds=read.number("STOP_GRACE_SECONDS"),
+        queue_max=read.number("QUEUE_MAX"),
+        max_files=read.number("MAX_FILES"),
+        max_findings=read.number("MAX_FINDINGS"),
+        instance=read.text("INSTANCE") or socket.gethostname(),
+    )
+    if not read.faults and settings.heartbeat_seconds * 3 > settings.lease_seconds:
+        read.fault("HEARTBEAT_SECONDS", "is more than a third of LEASE_SECONDS: one late beat would end a live worker")
+    if read.faults:
+        raise ConfigError("The configuration cannot be used:\n" + "\n".join(f"- {fault}" for fault in read.faults))
+    return settings
+
+
+class _Reader:
+    """Reads variables one by one and collects what is wrong with them. A faulty one reads as a harmless value."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def fault(self, name: str, what: str) -> None:
+        self.faults.append(f"{name} {what}.")
+
+    def text(self, name: str) -> str:
+        return self._environ.get(name, "").strip() or _BY_NAME[name].default
+
+    def secret(self, name: str) -> Secret | None:
+        value = self.text(name)
+        return Secret(value) if value else None
+
+    def number(self, name: str) -> int:
+        variable, text = _BY_NAME[name], self.text(name)
+        if not text:
+            return 0
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            self.fault(name, f"must be a whole number from {variable.low} to {variable.high}, not {text[:40]!r}")
+            return variable.low
+        if not variable.low <= int(text) <= variable.high:
+            self.fault(name, f"is {text}: it must lie between {variable.low} and {variable.high}")
+        return int(text)
+
+    def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
+        text = self.text(name).lower()
+        for choice in choices:
+            if choice == text:
+                return choice
+        self.fault(name, f"must be one of {', '.join(choices)}, not {text[:40]!r}")
+        return choices[0]
+
+    def address(self, name: str) -> str:
+        text = self.text(name).rstrip("/")
+        if text and not _is_web_address(text):
+            self.fault(name, "must be an address such as https://host/path, without a user, query or fragment")
+        return text
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - reading it is the check, and raises ValueError
+    except ValueError:
+        return False
+    bare = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare and text.isprintable()
+
+
+def _github(read: _Reader, role: Role) -> GitHubSettings:
+    serves, works = role in ("all", "web"), role in ("all", "worker")
+    slug = read.text("GITHUB_APP_SLUG").removeprefix("@")
+    if (serves or works) and not read.text("GITHUB_APP_ID"):
+        read.fault("GITHUB_APP_ID", "is not set: copy the App ID from the App's settings page on GitHub")
+    if (works or (serves and not slug)) and not read.text("GITHUB_PRIVATE_KEY"):
+        read.fault("GITHUB_PRIVATE_KEY", "is not set: generate a private key on the App's settings page on GitHub")
+    if serves and not read.text("GITHUB_WEBHOOK_SECRET"):
+        read.fault("GITHUB_WEBHOOK_SECRET", "is not set: enter a long random text here and in the App's settings")
+    return GitHubSettings(
+        app_id=read.number("GITHUB_APP_ID"),
+        private_key=_private_key(read),
+        webhook_secrets=_webhook_secrets(read),
+        slug=slug,
+        api_url=read.address("GITHUB_API_URL"),
+        timeout_seconds=read.number("GITHUB_TIMEOUT_MS") / 1000,
+    )
+
+
+def _webhook_secrets(read: _Reader) -> tuple[Secret, ...]:
+    secrets = []
+    for name in ("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_OLD"):
+        secret = read.secret(name)
+        if secret is None:
+            continue
+        if len(secret.reveal()) < SHORTEST_SECRET:
+            read.fault(name, f"is too short to be safe: take at least {SHORTEST_SECRET} random characters")
+        secrets.append(secret)
+    return tuple(secrets)
+
+
+def _private_key(read: _Reader) -> Secret | None:
+    text = read.text("GITHUB_PRIVATE_KEY")
+    if not text:
+        return None
+    try:
+        pem = _pem(text)
+        key = load_pem_private_key(pem.encode(), password=None)
+    except OSError as error:
+        read.fault("GITHUB_PRIVATE_KEY", f"names a file that cannot be read ({error.strerror})")
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is locked with a password
+        read.fault("GITHUB_PRIVATE_KEY", "holds no private key that can be read: give the PEM file that GitHub made")
+    else:
+        if isinstance(key, RSAPrivateKey):
+            return Secret(pem)
+        read.fault("GITHUB_PRIVATE_KEY", "holds a key that is not RSA: give the PEM file that GitHub made")
+    return None
+
+
+def _pem(text: str) -> str:
+    """The PEM text that a variable means. Raises OSError for a file, ValueError for what is none of the three."""
+    if "-----BEGIN" in text:
+        return text.replace("\\n", "\n")
+    path = Path(text).expanduser()
+    if text.startswith(("/", "~", ".")) or text.endswith(".pem") or (len(text) < 256 and path.is_file()):
+        return path.read_text(encoding="ascii")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode("ascii")
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _provider(read: _Reader) -> ProviderSettings:
+    name = _provider_name(read)
+    key_variable, url_variable = KEY_VARIABLES.get(name), URL_VARIABLES.get(name)
+    api_key = read.secret(key_variable) if key_variable else None
+    base_url = read.address(url_variable) if url_variable else ""
+    model = read.text("MODEL")
+    if key_variable and not api_key and name != "openai-compatible":
+        read.fault(key_variable, f"is not set, and the provider {name} needs it")
+    if name == "openai-compatible" and url_variable and not base_url:
+        read.fault(url_variable, "is not set: give the address of the OpenAI-compatible endpoint")
+    if name == "openai-compatible" and not model:
+        read.fault("MODEL", "is not set: an OpenAI-compatible endpoint has no default model")
+    return ProviderSettings(
+        name=name,
+        model=model,
+        api_key=api_key,
+        base_url=base_url,
+        timeout_seconds=read.number("LLM_TIMEOUT_MS") / 1000,
+        max_output_tokens=read.number("LLM_MAX_OUTPUT_TOKENS"),
+        context_tokens=read.number("LLM_CONTEXT_TOKENS"),
+    )
+
+
+def _provider_name(read: _Reader) -> ProviderName:
+    names = cast("tuple[ProviderName, ...]", get_args(ProviderName))
+    asked = read.text("PROVIDER").lower()
+    if asked == "gemini":  # what the vendor's key and address are called
+        return "google"
+    if asked:
+        return read.choice("PROVIDER", names)
+    return next((name for name, variable in KEY_VARIABLES.items() if read.text(variable)), "rules")
+
+
+def _database(read: _Reader) -> Secret | None:
+    url = read.secret("DATABASE_URL")
+    if url is not None and not url.reveal().startswith(("postgresql://", "postgres://")):
+        read.fault("DATABASE_URL", "must begin with postgresql://")
+    return url
