@@ -157,17 +157,17 @@ class ReviewFailed(Fact, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     reason: str  # a sentence a person can act on; no text of the pull request, no secret
     retry_at: datetime | None = None
-    pause: Pause | None = None  # also hold back the whole installation, or everybody who uses the provider
-    provider: str | None = None
 
 
 class ReviewReleased(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """A worker handed the job back unfinished, through no fault of the job."""
+    """A worker handed the job back unfinished, through no fault of the job: it stops, or a limit says wait."""
 
     TOPIC = "ReviewReleased"
-    reason: Literal["shutdown", "restart", "paused"]
+    reason: str
     retry_at: datetime
     refunded: bool  # whether the attempt does not count
+    pause: Pause | None = None  # also hold back the whole installation, or everybody who uses the provider
+    provider: str | None = None
 
 
 class ReviewSuperseded(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -209,7 +209,7 @@ class CheckRunConcluded(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
     TOPIC = "CheckRunConcluded"
     job: UUID
-    check_run_id: int
+    check_run_id: int | None
     conclusion: Conclusion | None
     request_version: int
     reason: str | None = None

@@ -174,9 +174,9 @@ def needs(events: Iterable[tuple[Recorded, e.Fact]]) -> Needs:
                 wanted.installations.add(fact.installation)
             case e.InstallationSuspended() | e.InstallationDeleted():
                 wanted.installations.add(fact.installation)
-            case e.ReviewFailed(pause="installation") if event.installation is not None:
+            case e.ReviewReleased(pause="installation") if event.installation is not None:
                 wanted.installations.add(event.installation)
-            case e.ReviewFailed(pause="provider", provider=provider) if provider is not None:
+            case e.ReviewReleased(pause="provider", provider=provider) if provider is not None:
                 wanted.providers.add(provider)
         if isinstance(fact, JOB_FACTS):
             wanted.jobs.add(event.stream)
@@ -192,9 +192,8 @@ def fold(rows: Rows, event: Recorded, fact: e.Fact) -> None:
             _check_created(rows, event, fact)
         case e.CheckRunConcluded():
             job = _job(rows, event, fact.job)
-            if job.check_version == fact.request_version:
-                job.check_concluded = True
-                rows.changed.add(job.job)
+            job.check_version, job.check_concluded = fact.request_version, True
+            rows.changed.add(job.job)
         case e.PullRequestClosed():
             _stop(rows, fact.repository_id, fact.pull_request, fact.at, "merged" if fact.merged else "closed")
         case e.PullRequestDrafted():
@@ -328,11 +327,11 @@ def _step(rows: Rows, job: Job, event: Recorded, fact: e.Fact) -> None:
             _back_in_queue(job, fact.retry_at, fact.reason)
             job.attempt -= fact.refunded
             job.releases += 1
+            _pause(rows, job, fact)
         case e.ReviewFailed(retry_at=None):
             _ended(job, event, "failed", fact.reason)
         case e.ReviewFailed(retry_at=retry_at) if retry_at is not None:
             _back_in_queue(job, retry_at, fact.reason)
-            _pause(rows, job, fact, retry_at)
         case e.ReviewCompleted():
             _ended(job, event, "completed")
             job.head_sha, job.findings, job.conclusion = fact.head_sha, fact.findings, fact.conclusion
@@ -356,8 +355,9 @@ def _ended(job: Job, event: Recorded, state: State, reason: str | None = None) -
     job.worker = job.deadline = job.superseded_by = job.cancel_reason = None
 
 
-def _pause(rows: Rows, job: Job, fact: e.ReviewFailed, until: datetime) -> None:
+def _pause(rows: Rows, job: Job, fact: e.ReviewReleased) -> None:
     """Hold back more than the job: its installation, or everybody who uses the provider."""
+    until = fact.retry_at
     if fact.pause == "installation":
         row = rows.installation(job.installation)
         if row.paused_until is None or row.paused_until < until:

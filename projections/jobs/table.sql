@@ -55,8 +55,9 @@ create index jobs_running on jobs (worker, deadline) where state = 'running';
 create index jobs_ending on jobs (job) where state = 'ending';
 create index jobs_open on jobs (repository_id, pull_request) where state in ('queued', 'ending', 'running');
 create index jobs_unchecked on jobs (request_position)
-    where check_run_id is null or check_version <> request_version
-       or (not check_concluded and state in ('completed', 'failed', 'superseded', 'cancelled', 'skipped'));
+    where head_sha is not null
+      and (check_version is null or check_version <> request_version
+           or (not check_concluded and state in ('completed', 'failed', 'superseded', 'cancelled', 'skipped')));
 create index jobs_pull_request on jobs (repository_id, pull_request, request_position);
 
 create table pull_requests (

@@ -2,7 +2,8 @@
 -- $1 rows.
 select *
 from jobs
-where (check_run_id is null or check_version <> request_version
+where head_sha is not null
+  and (check_version is null or check_version <> request_version
        or (not check_concluded and state in ('completed', 'failed', 'superseded', 'cancelled', 'skipped')))
 order by request_position
 limit $1

@@ -1,0 +1,294 @@
+"""The only file that knows everybody: opens and closes database, clients and loops, in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import msgspec
+import structlog
+
+from projections.catalog import ALL
+from projections.projector import Projector
+from projections.rebuild import prepare
+from reviewbot.check_runs import Keeper
+from reviewbot.config import Settings
+from reviewbot.embedded import embedded_postgres
+from reviewbot.errors import ConfigError, RetryableError
+from reviewbot.gauges import keep_gauges
+from reviewbot.github.client import GitHub
+from reviewbot.llm.base import Provider
+from reviewbot.llm.catalog import create
+from reviewbot.metrics import Metrics
+from reviewbot.review import RetryPolicy
+from reviewbot.server import Server
+from reviewbot.steps import Steps, StepSettings
+from reviewbot.wakeups import listen
+from reviewbot.worker import Worker, WorkerSettings
+from schema.database import connect, open_pool
+from schema.log import CHANNEL, Log
+from schema.migrate import LOCK, MigrationError, migrate
+from schema.processes import Processes
+
+logger = structlog.get_logger(__name__)
+
+SLUG_WAITS = (0.0, 1.0, 2.0, 4.0)  # seconds before each try to learn the App's name from GitHub
+
+
+def our_version() -> str:
+    """The installed version."""
+    try:
+        return version("reviewbot")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@contextlib.asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of a database that is migrated and whose projections are made; embedded when none is configured."""
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.database_url is None:
+            url = await stack.enter_async_context(embedded_postgres(settings.data_dir / "postgres"))
+        else:
+            url = settings.database_url.reveal()
+        await set_up(url)
+        yield url
+
+
+async def set_up(url: str) -> None:
+    """Migrate and make projections, one process at a time. Raises ConfigError with what to do."""
+    try:
+        connection = await connect(url)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise ConfigError(f"The database of DATABASE_URL cannot be used: {error}") from error
+    try:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        for name in await migrate(connection):
+            logger.info("migrated", migration=name)
+        for name in await prepare(connection, ALL):
+            logger.info("projection made", projection=name)
+    except MigrationError as error:
+        raise ConfigError(str(error)) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigError(
+            f"The database user may not set up ReviewBot ({error}). It must own the database and may create roles; "
+            "or let an administrator run: create role reviewbot_app nologin; grant reviewbot_app to <the user>;"
+        ) from error
+    finally:
+        await connection.close()
+
+
+class Service:
+    """One process: its role's loops over one pool of connections."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self.settings, self._url = settings, url
+        self.metrics = Metrics(our_version())
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._worker: Worker | None = None
+        self._server: Server | None = None
+        self.log: Log
+        self.pool: asyncpg.Pool[asyncpg.Record]
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on; of interest when PORT is 0."""
+        assert self._server is not None
+        return self._server.port
+
+    async def start(self) -> None:
+        """Everything that the role asks for is at work when this returns."""
+        began = time.monotonic()
+        settings = self.settings
+        self.pool = await open_pool(self._url, size=settings.concurrency * 2 + 8)
+        self._stack.push_async_callback(self.pool.close)
+        self.log = Log(self.pool)
+        self._stack.push_async_callback(self.log.close)
+        wake_log, wake_projected = Hub(), Hub()
+        if settings.role in ("all", "projector"):
+            for projection in ALL:
+                projector = Projector(self.pool, projection, on_page=wake_projected)
+                wake_log.add(projector.wake)
+                self._spawn(projector.run())
+        self.log.on_append(wake_log)
+        slug = settings.github.slug
+        if settings.role in ("all", "worker"):
+            github = await self._github()
+            slug = slug or await ask_slug(github)
+            worker, keeper = self._workers(github, slug)
+            wake_projected.add(worker.wake)
+            wake_projected.add(keeper.wake)
+            self._spawn(worker.run())
+            self._spawn(keeper.run())
+        elif settings.role == "web" and not slug:
+            slug = await ask_slug(await self._github())
+        self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}))
+        self._spawn(keep_gauges(self.pool, self.log, self.metrics))
+        self._server = Server(settings, slug, self.pool, self.log, self.metrics, version=our_version())
+        await self._server.start()
+        seconds = round(time.monotonic() - began, 3)
+        logger.info("started", role=settings.role, port=self.port, provider=settings.provider.name, seconds=seconds)
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """Take no more deliveries, finish or hand back reviews, store what was accepted, close everything."""
+        if self._server is not None:
+            await self._server.stop()
+        if self._worker is not None:
+            await self._worker.stop(grace_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    def _spawn(self, loop: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(loop))
+
+    async def failed(self) -> None:
+        """Returns when one of the loops has ended, which none should; raises what ended it."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _github(self) -> GitHub:
+        github, settings = self.settings.github, self.settings
+        assert github.private_key is not None
+        session = aiohttp.ClientSession(auto_decompress=True, trust_env=False)
+        self._stack.push_async_callback(session.close)
+        return GitHub(
+            session,
+            app_id=github.app_id,
+            private_key=github.private_key.reveal(),
+            api_url=github.api_url,
+            timeout_seconds=github.timeout_seconds,
+            user_agent=f"reviewbot/{our_version()} ({settings.instance})",
+        )
+
+    def _workers(self, github: GitHub, slug: str) -> tuple[Worker, Keeper]:
+        settings = self.settings
+        provider = make_provider(settings)
+        self._stack.push_async_callback(provider.close)
+        processes = Processes(self.pool, uuid4(), settings.instance)
+        steps = Steps(
+            self.pool,
+            github,
+            provider,
+            StepSettings(
+                max_files=settings.max_files,
+                max_findings=settings.max_findings,
+                max_output_tokens=settings.provider.max_output_tokens,
+                max_attempts=settings.max_attempts,
+                secrets=settings.secrets(),
+            ),
+            self.metrics,
+            bot_login=f"{slug}[bot]",
+        )
+        self._worker = Worker(
+            self.pool,
+            self.log,
+            processes,
+            steps.review,
+            worker_settings(settings),
+            self.metrics,
+            provider=provider.name,
+        )
+        keeper = Keeper(self.pool, self.log, github, processes, app_id=settings.github.app_id)
+        return self._worker, keeper
+
+
+class Hub:
+    """One wake-up call for many."""
+
+    def __init__(self) -> None:
+        self._wakes: list[Callable[[], None]] = []
+
+    def add(self, wake: Callable[[], None]) -> None:
+        self._wakes.append(wake)
+
+    def __call__(self) -> None:
+        for wake in self._wakes:
+            wake()
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    """The worker's part of the configuration."""
+    return WorkerSettings(
+        concurrency=settings.concurrency,
+        per_installation=settings.concurrency_per_installation,
+        review_timeout=settings.review_timeout_seconds,
+        lease=settings.lease_seconds,
+        heartbeat=settings.heartbeat_seconds,
+        stop_grace=settings.stop_grace_seconds,
+        policy=RetryPolicy(
+            max_attempts=settings.max_attempts,
+            base_seconds=settings.retry_base_seconds,
+            cap_seconds=settings.retry_cap_seconds,
+        ),
+    )
+
+
+def make_provider(settings: Settings) -> Provider:
+    """The configured model provider. Raises ProviderMisconfigured."""
+    chosen = settings.provider
+    return create(
+        chosen.name,
+        api_key=chosen.api_key.reveal() if chosen.api_key else "",
+        model=chosen.model,
+        base_url=chosen.base_url,
+        context_tokens=chosen.context_tokens,
+        timeout_seconds=chosen.timeout_seconds,
+    )
+
+
+class _App(msgspec.Struct):
+    slug: str
+
+
+async def ask_slug(github: GitHub) -> str:
+    """The App's name in its address, from GitHub. Raises GitHub's errors; unreachable is tried a few times."""
+    for pause in SLUG_WAITS:
+        await asyncio.sleep(pause)
+        try:
+            return (await github.app.get("/app", {}, _App)).slug
+        except RetryableError as error:
+            logger.warning("GitHub does not say the App's name yet", error=str(error))
+            failure = error
+    raise failure
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; the second one stops at once."""
+    async with database(settings) as url:
+        service = Service(settings, url)
+        stopping, at_once = asyncio.Event(), asyncio.Event()
+
+        def stop() -> None:
+            (at_once if stopping.is_set() else stopping).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        await service.start()
+        await _first(stopping.wait(), service.failed())
+        logger.info("stopping; a second signal stops at once")
+        await _first(service.stop(), at_once.wait())
+        if at_once.is_set():
+            await service.stop(grace_seconds=0)
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait for the first of several; the others are cancelled. Raises what it raised."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()

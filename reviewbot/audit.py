@@ -1,0 +1,110 @@
+"""The story of a job or a pull request, told from the log."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from reviewbot.review import check_stream
+from schema import events as e
+from schema.codec import Recorded
+from schema.log import Log
+from schema.sql import load
+
+
+async def jobs_of(pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int) -> list[UUID]:
+    """The jobs of a pull request, in the order of their requests."""
+    rows = await pool.fetch(load("projections.jobs", "of_pull_request"), repository, pull_request)
+    return [row["job"] for row in rows]
+
+
+async def history(log: Log, job: UUID) -> list[Recorded]:
+    """All events of a job and of its Check Runs, in order."""
+    events = await log.read_stream(job) + await log.read_stream(check_stream(job))
+    return sorted(events, key=lambda event: event.position)
+
+
+def sentence(event: Recorded) -> str:
+    """What an event says, in plain words."""
+    return _words(event.fact)
+
+
+def _words(fact: e.Fact) -> str:
+    match fact:
+        case e.ReviewRequested():
+            head = fact.head_sha[:12] if fact.head_sha else "the newest commit"
+            why = fact.trigger.replace("_", " ")
+            return f"review of {fact.repository}#{fact.pull_request} at {head} requested ({why})"
+        case e.ReviewStarted():
+            return f"attempt {fact.attempt} started"
+        case e.HeadResolved():
+            return f"GitHub says the head is {fact.head_sha[:12]} on base {fact.base_sha[:12]}"
+        case e.ChangesGathered():
+            return f"{fact.files} changed files read: {fact.reviewed} to review, {fact.left_out} left out"
+        case e.ModelAsked():
+            return f"prompt {fact.prompt[:12]} sent to {fact.provider} ({fact.model}), call {fact.call}"
+        case e.AnswerReceived():
+            tokens = f"{fact.input_tokens} tokens in, {fact.output_tokens} out"
+            return (
+                f"answer {fact.answer[:12]} received from {fact.model}: {fact.finish}, {tokens}, {fact.latency_ms} ms"
+            )
+        case e.ModelCallFailed():
+            return f"call {fact.call} to {fact.provider} ({fact.model}) failed: {fact.code}"
+        case e.ReviewPrepared():
+            return f"review fixed: {fact.findings} findings, {fact.inline} of them inline, conclusion {fact.conclusion}"
+        case e.ReviewPosted():
+            how = "found already posted" if fact.found else "posted"
+            return f"review {fact.review_id} {how} with {fact.comments} inline comments: {fact.url}"
+        case e.ReviewCompleted():
+            return f"review completed: {fact.findings} findings, {fact.conclusion}"
+        case e.ReviewFailed(retry_at=None):
+            return f"review failed for good ({fact.code}): {fact.reason}"
+        case e.ReviewFailed():
+            return f"attempt failed ({fact.code}), next one at {fact.retry_at:%H:%M:%S}: {fact.reason}"
+        case e.ReviewReleased():
+            return f"put back until {fact.retry_at:%H:%M:%S}: {fact.reason}"
+        case e.ReviewSuperseded():
+            return f"superseded by job {fact.by}" if fact.by else "superseded"
+        case e.ReviewCancelled():
+            return f"cancelled: {fact.reason}"
+        case e.ReviewSkipped():
+            return f"not reviewed on purpose: {fact.reason}"
+        case e.CheckRunCreated():
+            return f"Check Run {fact.check_run_id} created"
+        case e.CheckRunConcluded(conclusion=None):
+            return f"Check Run left alone: {fact.reason}"
+        case e.CheckRunConcluded():
+            return f"Check Run {fact.check_run_id} concluded: {fact.conclusion}"
+        case _:
+            return _told(fact)
+
+
+def _told(fact: e.Fact) -> str:
+    match fact:
+        case e.PullRequestClosed():
+            return f"{fact.repository}#{fact.pull_request} {'merged' if fact.merged else 'closed'}"
+        case e.PullRequestDrafted():
+            return f"{fact.repository}#{fact.pull_request} is a draft: waiting until it is ready"
+        case e.RepositoryRenamed():
+            return f"repository {fact.repository_id} is now {fact.repository}"
+        case e.InstallationCreated():
+            return f"{fact.account} installed the App (installation {fact.installation})"
+        case e.InstallationDeleted():
+            return f"installation {fact.installation} deleted"
+        case e.InstallationSuspended():
+            return f"installation {fact.installation} suspended"
+        case e.InstallationUnsuspended():
+            return f"installation {fact.installation} unsuspended"
+        case e.PermissionsAccepted():
+            return f"installation {fact.installation} accepted new permissions"
+        case e.RepositoriesChanged():
+            return (
+                f"installation {fact.installation}: {len(fact.added)} repositories added, {len(fact.removed)} removed"
+            )
+        case e.DeliveryIgnored():
+            return f"delivery of {fact.event} ignored: {fact.reason}"
+        case e.DeliveryParked():
+            return f"delivery of {fact.event} parked: {fact.reason}"
+        case _:
+            return fact.TOPIC

@@ -1,0 +1,331 @@
+"""One review from claim to completion, as a list of named steps. Each is in the log before the next one is taken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import asyncpg
+import msgspec
+import structlog
+from eventsourcing.persistence import OperationalError
+
+from reviewbot.diff.model import FileDiff
+from reviewbot.diff.parse import parse, parse_patch
+from reviewbot.errors import RetryableError
+from reviewbot.github import checks, pulls
+from reviewbot.github.client import Client, GitHub
+from reviewbot.github.models import Pull
+from reviewbot.llm.base import Answer, Prompt, Provider, Usage
+from reviewbot.metrics import Metrics
+from reviewbot.planning import make_plan
+from reviewbot.prompts.render import Subject, prompt_version
+from reviewbot.publisher import Plan, Publisher
+from reviewbot.review import job_id
+from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, judge, scope
+from reviewbot.story import NotWanted, Story
+from schema import events as e
+from schema.inbox import Artifact, pack, read_artifact, read_delivery
+
+logger = structlog.get_logger(__name__)
+
+DELIBERATE = ("comment", "check_run_rerequested", "check_suite_rerequested")
+
+
+class StepSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the steps need to know of the configuration."""
+
+    max_files: int = 50
+    max_findings: int = 20
+    max_output_tokens: int = 8_192
+    max_attempts: int = 3
+    secrets: tuple[str, ...] = ()
+
+
+class Steps:
+    """Everything that one review takes; called by the worker with the story of a claimed job."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        github: GitHub,
+        provider: Provider,
+        settings: StepSettings,
+        metrics: Metrics,
+        *,
+        bot_login: str,
+    ) -> None:
+        self._pool, self._github, self._provider = pool, github, provider
+        self._settings, self._metrics, self._bot_login = settings, metrics, bot_login
+
+    async def review(self, story: Story) -> None:
+        """From the claim to ReviewCompleted. Raises NotWanted, FenceLost, and what GitHub and the provider raise."""
+        client = self._github.installation(story.row.installation, story.row.repository_id)
+        await self._check_permission(client, story)
+        pull = await self._resolve_head(client, story)
+        await self._show_in_progress(client, story)
+        plan = await self._prepared(story) or await self._prepare(client, story, pull)
+        await self._publish(client, story, plan)
+        await story.record(
+            e.ReviewCompleted(
+                head_sha=plan.head_sha,
+                findings=story.job.prepared.findings if story.job.prepared else 0,
+                conclusion=plan.conclusion,
+                review_id=story.job.posted.review_id if story.job.posted else None,
+            )
+        )
+
+    async def _check_permission(self, client: Client, story: Story) -> None:
+        """A comment may only command with write permission; who wrote it stands in the delivery, not in the log."""
+        if story.row.trigger != "comment":
+            return
+        login = await self._commenter(story)
+        permission = await pulls.permission(client, story.row.repository, login)
+        if not permission.may_write:
+            raise NotWanted(e.ReviewSkipped(reason="the person who asked in a comment has no write permission"))
+
+    async def _commenter(self, story: Story) -> str:
+        _, body = await read_delivery(self._pool, story.row.correlation)
+        return msgspec.json.decode(body, type=_CommentDelivery).comment.user.login
+
+    async def _resolve_head(self, client: Client, story: Story) -> Pull:
+        pull = await pulls.get_pull(client, story.row.repository, story.row.pull_request)
+        await self._insist(story, pull)
+        if (story.job.head_sha, story.job.base_sha) != (pull.head.sha, pull.base.sha):
+            await story.record(e.HeadResolved(head_sha=pull.head.sha, base_sha=pull.base.sha))
+        return pull
+
+    async def _insist(self, story: Story, pull: Pull) -> None:
+        """Raises NotWanted unless this head of an open pull request is still the one to review."""
+        if pull.state == "closed":
+            raise NotWanted(e.ReviewCancelled(reason="merged" if pull.merged else "closed"))
+        if pull.draft and story.row.trigger not in DELIBERATE:
+            raise NotWanted(e.ReviewCancelled(reason="draft"))
+        if story.job.head_sha in (None, pull.head.sha):
+            return
+        # The webhook of the newer push may be late or lost: ask for its review ourselves.
+        row = story.row
+        newer = job_id(row.installation, row.repository_id, row.pull_request, pull.head.sha)
+        request = e.ReviewRequested(
+            installation=row.installation,
+            repository_id=row.repository_id,
+            repository=row.repository,
+            pull_request=row.pull_request,
+            head_sha=pull.head.sha,
+            trigger="synchronize",
+            asked_at=pull.updated_at,
+        )
+        await story.request(request, newer)
+        raise NotWanted(e.ReviewSuperseded(by=newer))
+
+    async def _show_in_progress(self, client: Client, story: Story) -> None:
+        """Best effort: a Check Run that still says "queued" while the review runs does no harm."""
+        row = story.row
+        if row.check_run_id is None or row.check_version != row.request_version:
+            return
+        try:
+            await checks.update(client, row.repository, row.check_run_id, status="in_progress")
+        except RetryableError as error:
+            logger.info("the check run still says queued", error=str(error))
+
+    # --- gather, ask, judge -------------------------------------------------------------------------------------
+
+    async def _prepared(self, story: Story) -> Plan | None:
+        """What an earlier attempt fixed for this head: it is posted as it is, at no further cost."""
+        prepared = story.job.prepared
+        if prepared is None or prepared.head_sha != story.job.head_sha:
+            return None
+        return msgspec.json.decode(await self._artifact(story, prepared.plan), type=Plan)
+
+    async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
+        files = await self._files(client, story)
+        settings = self._settings
+        found = scope(files, self._provider, max_files=settings.max_files, max_output_tokens=settings.max_output_tokens)
+        coverage = pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
+        gathered = e.ChangesGathered(
+            files=len(files), reviewed=len(found.reviewed), left_out=len(found.left_out), coverage=coverage.ref
+        )
+        await story.record(gathered, [coverage])
+        plan, findings = await self._review_scope(client, story, pull, found)
+        artifact = pack(story.row.installation, "plan", msgspec.json.encode(plan))
+        prepared = e.ReviewPrepared(
+            head_sha=plan.head_sha,
+            findings=findings,
+            inline=len(plan.comments),
+            plan=artifact.ref,
+            conclusion=plan.conclusion,
+        )
+        await story.record(prepared, [artifact])
+        return plan
+
+    async def _files(self, client: Client, story: Story) -> tuple[FileDiff, ...]:
+        changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
+        if isinstance(changed, bytes):
+            return parse(changed)
+        return tuple(
+            parse_patch(
+                filename=file.filename,
+                previous_filename=file.previous_filename,
+                status=file.status,
+                patch=file.patch,
+            )
+            for file in changed
+        )
+
+    async def _review_scope(self, client: Client, story: Story, pull: Pull, found: Scope) -> tuple[Plan, int]:
+        subject = Subject(title=pull.title, body=pull.body or "", head_branch=pull.head.ref, base_branch=pull.base.ref)
+        content = {}
+        if self._provider.needs_content:
+            fetch = partial(self._content, client, story.row.repository, pull.head.sha)
+            content = await contents(found.reviewed, fetch)
+        answers = await ask(
+            subject,
+            found,
+            self._provider,
+            LogLedger(self._pool, story, self._metrics),
+            content=content,
+            max_findings=self._settings.max_findings,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
+        last = story.job.attempt >= self._settings.max_attempts
+        verdict = judge(found, answers, self._provider, give_up=last)
+        plan = make_plan(
+            story.row.job,
+            pull.head.sha,
+            found,
+            verdict,
+            max_findings=self._settings.max_findings,
+            secrets=self._settings.secrets,
+        )
+        return plan, len(verdict.located)
+
+    async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:
+        return await pulls.file_content(client, repository, path, sha, limit=CONTENT_LIMIT)
+
+    async def _artifact(self, story: Story, ref: str) -> bytes:
+        try:
+            return await read_artifact(self._pool, story.row.installation, ref)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise OperationalError(str(error)) from error
+
+    # --- publish ------------------------------------------------------------------------------------------------
+
+    async def _publish(self, client: Client, story: Story, plan: Plan) -> None:
+        if story.job.posted is not None:
+            return
+
+        async def guard() -> None:
+            await story.fence()
+            await self._insist(story, await pulls.get_pull(client, story.row.repository, story.row.pull_request))
+
+        publisher = Publisher(client, story.row.repository, story.row.pull_request, self._bot_login, guard)
+        posted = await publisher.publish(plan)
+        await story.record(
+            e.ReviewPosted(review_id=posted.review_id, url=posted.url, comments=posted.comments, found=posted.found)
+        )
+
+
+class LogLedger:
+    """Prompts and raw answers go into the log before anything is done with them."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], story: Story, metrics: Metrics) -> None:
+        self._pool, self._story, self._metrics = pool, story, metrics
+        self._prompt = ""  # digest of the prompt that is out
+        self._model = ""  # as configured, which unlike the reported one has few values
+        self._asked_at = 0.0
+
+    async def answer_to(self, prompt: Prompt, provider: Provider) -> Answer | None:
+        known = self._story.job.answers.get(self._artifact(prompt, provider.model).ref)
+        if known is None:
+            return None
+        text = await read_artifact(self._pool, self._story.row.installation, known.answer)
+        return Answer(
+            text=text.decode("utf-8", "surrogatepass"),
+            provider=known.provider,
+            model=known.model,
+            finish=known.finish,
+            usage=Usage(
+                input_tokens=known.input_tokens,
+                output_tokens=known.output_tokens,
+                cached_input_tokens=known.cached_input_tokens,
+            ),
+            latency_ms=known.latency_ms,
+            request_id=known.request_id,
+        )
+
+    async def asking(self, prompt: Prompt, provider: Provider) -> None:
+        artifact = self._artifact(prompt, provider.model)
+        fact = e.ModelAsked(
+            call=self._story.job.calls + 1,
+            provider=provider.name,
+            model=provider.model,
+            prompt=artifact.ref,
+            prompt_version=prompt_version(),
+        )
+        await self._story.record(fact, [artifact])
+        self._prompt, self._model = artifact.ref, provider.model
+        self._asked_at = time.monotonic()
+
+    async def answered(self, prompt: Prompt, answer: Answer) -> None:
+        self._count(answer.provider, answer.finish, answer.latency_ms / 1000)
+        usage = answer.usage
+        for kind, tokens in (
+            ("input", usage.input_tokens),
+            ("cached_input", usage.cached_input_tokens),
+            ("output", usage.output_tokens),
+        ):
+            self._metrics.model_tokens.labels(answer.provider, self._model, kind).inc(tokens)
+        raw = pack(self._story.row.installation, "answer", answer.text.encode("utf-8", "surrogatepass"))
+        fact = e.AnswerReceived(
+            call=self._story.job.calls,
+            provider=answer.provider,
+            model=answer.model,
+            prompt=self._prompt,
+            answer=raw.ref,
+            finish=answer.finish,
+            input_tokens=answer.usage.input_tokens,
+            output_tokens=answer.usage.output_tokens,
+            cached_input_tokens=answer.usage.cached_input_tokens,
+            latency_ms=answer.latency_ms,
+            request_id=answer.request_id,
+        )
+        await self._story.record(fact, [raw])
+
+    async def unanswered(self, prompt: Prompt, provider: Provider, error: Exception) -> None:
+        seconds = time.monotonic() - self._asked_at
+        code = type(error).__name__
+        self._count(provider.name, code, seconds)
+        fact = e.ModelCallFailed(
+            call=self._story.job.calls,
+            provider=provider.name,
+            model=provider.model,
+            prompt=self._prompt,
+            code=code,
+            latency_ms=round(seconds * 1000),
+        )
+        await self._story.record(fact)
+
+    def _count(self, provider: str, outcome: str, seconds: float) -> None:
+        self._metrics.model_calls.labels(provider, self._model, outcome).inc()
+        self._metrics.model_seconds.labels(provider, self._model).observe(seconds)
+
+    def _artifact(self, prompt: Prompt, model: str) -> Artifact:
+        text = msgspec.json.encode({"model": model, "system": prompt.system, "user": prompt.user})
+        return pack(self._story.row.installation, "prompt", text)
+
+
+class _Named(msgspec.Struct):
+    login: str
+
+
+class _Comment(msgspec.Struct):
+    user: _Named
+
+
+class _CommentDelivery(msgspec.Struct):
+    comment: _Comment
+
+
+def _coverage(found: Scope) -> dict[str, Sequence[object]]:
+    return {"reviewed": [file.path for file in found.reviewed], "left_out": found.left_out}

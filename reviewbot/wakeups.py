@@ -1,0 +1,42 @@
+"""Hints from the other nodes: LISTEN on the log and on the projections, for ever. A lost hint costs a poll, no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+from eventsourcing.persistence import OperationalError
+
+from schema.database import connect
+from schema.log import as_persistence_errors
+
+logger = structlog.get_logger(__name__)
+
+Wake = Callable[[], None]
+
+
+async def listen(url: str, channels: Mapping[str, Wake], *, retry_seconds: float = 1.0) -> None:
+    """Call the channel's `Wake` at every notification, over one connection that is made again whenever it is lost."""
+    while True:
+        try:
+            await _listen_once(url, channels)
+        except OperationalError as error:
+            logger.warning("no hints from the database for now", error=str(error))
+        await asyncio.sleep(retry_seconds)
+
+
+async def _listen_once(url: str, channels: Mapping[str, Wake]) -> None:
+    ended = asyncio.Event()
+    with as_persistence_errors():
+        connection = await connect(url, application_name="reviewbot listen")
+    try:
+        connection.add_termination_listener(lambda _: ended.set())
+        with as_persistence_errors():
+            for channel, wake in channels.items():
+                await connection.add_listener(channel, lambda *_, wake=wake: wake())
+        for wake in channels.values():
+            wake()  # something may have happened while nobody listened
+        await ended.wait()
+    finally:
+        connection.terminate()

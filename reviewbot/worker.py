@@ -1,0 +1,374 @@
+"""The worker: claims jobs, reviews them, and writes every ending down.
+
+The log decides, the table suggests: what the claim hands out is fenced by the claim number, and a worker that lost its
+claim finds its next append refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from eventsourcing.persistence import OperationalError
+
+from projections.jobs import read
+from projections.jobs.fold import Job
+from reviewbot.errors import (
+    FinalError,
+    GitHubRateLimited,
+    ProviderRateLimited,
+    RetryableError,
+    ReviewBotError,
+)
+from reviewbot.metrics import Metrics
+from reviewbot.review import RetryPolicy
+from reviewbot.story import FenceLost, NotWanted, Story, end_unclaimed
+from schema import events as e
+from schema.log import Log, as_persistence_errors
+from schema.processes import Processes
+
+logger = structlog.get_logger(__name__)
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker works. Times in seconds."""
+
+    concurrency: int = 3
+    per_installation: int = 1
+    review_timeout: float = 900.0
+    lease: float = 30.0
+    heartbeat: float = 5.0
+    poll: float = 1.0
+    stop_grace: float = 25.0
+    policy: RetryPolicy = RetryPolicy()
+
+
+Review = Callable[[Story], Awaitable[None]]
+Ending = Callable[[], Awaitable[None]]
+
+
+class _Running(msgspec.Struct):
+    job: Job
+    task: asyncio.Task[None]
+    ending: e.Fact | None = None  # why it was cancelled; None: because the worker stops, or lost its claim
+    lost: bool = False
+
+
+class Worker:
+    """One worker process. `review` does the work of one job; everything around it is here."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        log: Log,
+        processes: Processes,
+        review: Review,
+        settings: WorkerSettings,
+        metrics: Metrics,
+        *,
+        provider: str,
+    ) -> None:
+        self._pool, self._log, self._processes, self._review = pool, log, processes, review
+        self._settings, self._metrics, self._provider = settings, metrics, provider
+        self._worker = read.Worker(processes.id, processes.instance)
+        self._running: dict[UUID, _Running] = {}
+        self._woken = asyncio.Event()
+        self._draining = False
+        self._beaten_at = time.monotonic()
+
+    def wake(self) -> None:
+        """There may be a job to claim: a hint."""
+        self._woken.set()
+
+    @property
+    def busy(self) -> int:
+        """Reviews under way."""
+        return len(self._running)
+
+    async def run(self) -> None:
+        """Work until cancelled; see `stop` for the good order."""
+        await self._processes.enlist()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._beat, self._settings.heartbeat))
+            group.create_task(self._forever(self._sweep, self._settings.heartbeat))
+            group.create_task(self._forever(self._watch, min(2.0, self._settings.heartbeat)))
+            group.create_task(self._forever(self._write_endings, self._settings.poll))
+            group.create_task(self._claim_forever())
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """Claim nothing more, let running reviews finish for the grace time, then hand them back."""
+        self._draining = True
+        tasks = [running.task for running in self._running.values()]
+        grace = self._settings.stop_grace if grace_seconds is None else grace_seconds
+        if tasks and grace > 0:
+            logger.info("waiting for running reviews", reviews=len(tasks), seconds=grace)
+            await asyncio.wait(tasks, timeout=grace)
+        left = [running.task for running in self._running.values()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=10)
+        with contextlib.suppress(OperationalError):  # the database is gone: the lease will run out by itself
+            await self._processes.discharge()
+
+    # --- the loops ----------------------------------------------------------------------------------------------
+
+    async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+        """A loop survives every error but cancellation."""
+        while True:
+            try:
+                await step()
+            except Exception as error:  # noqa: BLE001 - the database restarts, and the loop goes on
+                logger.warning("worker loop will try again", step=step.__name__, error=repr(error))
+            await asyncio.sleep(seconds)
+
+    async def _claim_forever(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                claimed = await self._claim()
+            except Exception as error:  # noqa: BLE001 - the database restarts, and the loop goes on
+                logger.warning("claim will be tried again", error=repr(error))
+                claimed = 0
+                await asyncio.sleep(self._settings.poll)
+            if not claimed:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._settings.poll)
+
+    async def _claim(self) -> int:
+        slots = self._settings.concurrency - len(self._running)
+        if self._draining or slots <= 0 or self._silent_for() > self._settings.lease * 2 / 3:
+            return 0
+        try:
+            jobs = await read.claim(
+                self._pool,
+                self._worker,
+                slots=slots,
+                limit=timedelta(seconds=self._settings.review_timeout),
+                per_installation=self._settings.per_installation,
+                provider=self._provider,
+            )
+        except asyncpg.UniqueViolationError:
+            return 0  # the table is behind the log; the projector is on its way
+        for job in jobs:
+            task = asyncio.create_task(self._execute(job), name=f"review-{job.job}")
+            self._running[job.job] = _Running(job, task)
+        self._metrics.slots_busy.set(len(self._running))
+        return len(jobs)
+
+    async def _beat(self) -> None:
+        """Declared dead, or silent for too long: our jobs are in other hands by now, so drop them."""
+        alive = True
+        try:
+            alive = await self._processes.beat()
+            self._beaten_at = time.monotonic()
+        finally:
+            if not alive or self._silent_for() > self._settings.lease * 2 / 3:
+                logger.error("dropping all reviews: the lease is lost", reviews=len(self._running))
+                for running in self._running.values():
+                    running.lost = True
+                    running.task.cancel()
+        if not alive:
+            await self._processes.enlist()
+
+    def _silent_for(self) -> float:
+        return time.monotonic() - self._beaten_at
+
+    async def _sweep(self) -> None:
+        """Fail the attempts of workers that are gone, and those past their deadline."""
+        for lost in await read.lost(self._pool, self._settings.lease):
+            if lost.job.job in self._running and not lost.late:
+                continue
+            story = Story(self._log, lost.job, self._worker.actor)
+            code = "deadline" if lost.late else "worker_lost"
+            reason = (
+                "The review took longer than it may."
+                if lost.late
+                else "The worker that had the review stopped working."
+            )
+            with contextlib.suppress(FenceLost):
+                await story.load()
+                await self._fail(story, code, reason, retryable=True, at_once=not lost.late)
+                self._metrics.rescued.inc()
+            self.wake()
+
+    async def _watch(self) -> None:
+        """Cancel reviews that are not wanted any more, or not ours any more."""
+        if not self._running:
+            return
+        for standing in await read.standing(self._pool, list(self._running)):
+            running = self._running.get(standing.job)
+            if running is None or running.ending is not None or running.lost:
+                continue
+            if standing.claim_no > running.job.claim_no:
+                running.lost = True
+                running.task.cancel()
+            elif standing.claim_no == running.job.claim_no and standing.state == "running":
+                running.ending = unwanted(standing.superseded_by, standing.cancel_reason)
+                if running.ending is not None:
+                    running.task.cancel()
+
+    async def _write_endings(self) -> None:
+        """Put into the log what became of jobs that ended before any worker had them."""
+        for job in await read.ending(self._pool):
+            fact = unwanted(job.superseded_by, job.cancel_reason)
+            assert fact is not None
+            await end_unclaimed(self._log, job, fact, self._worker.actor)
+
+    # --- one job ------------------------------------------------------------------------------------------------
+
+    async def _execute(self, job: Job) -> None:
+        structlog.contextvars.bind_contextvars(
+            job=str(job.job), installation=job.installation, delivery=str(job.correlation), attempt=job.attempt
+        )
+        story = Story(self._log, job, self._worker.actor)
+        try:
+            await self._run_story(story)
+        finally:
+            self._running.pop(job.job, None)
+            self._metrics.slots_busy.set(len(self._running))
+            self._count(story)
+            self.wake()
+
+    def _count(self, story: Story) -> None:
+        """One attempt is over; a state that ends the job says so, anything else is one of the three below."""
+        state = story.job.state
+        outcome = {"queued": "released" if story.job.attempt < story.row.attempt else "retried", "running": "fenced"}
+        self._metrics.attempts.labels(outcome.get(state, state)).inc()
+        if state not in outcome:
+            self._metrics.jobs_finished.labels(state).inc()
+        if state == "completed":
+            self._metrics.review_seconds.observe((datetime.now(UTC) - story.row.requested_at).total_seconds())
+
+    async def _run_story(self, story: Story) -> None:
+        """Review; whatever happens, write the ending down, even while being cancelled."""
+        ending = await self._attempt(story)
+        if ending is not None:
+            await self._write(ending)
+
+    async def _attempt(self, story: Story) -> Ending | None:
+        """Do the review; returns how to write its ending down, or None when there is nothing to write for us."""
+        timeout = self._settings.review_timeout
+        try:
+            await story.load()
+            async with asyncio.timeout(timeout):
+                await self._review(story)
+        except asyncio.CancelledError:
+            return self._after_cancel(story)
+        except FenceLost as lost:
+            logger.warning("the job is in other hands", reason=str(lost))
+        except NotWanted as unwanted:
+            return partial(story.record, unwanted.fact)
+        except (GitHubRateLimited, ProviderRateLimited) as limited:
+            return partial(self._pause, story, limited)
+        except TimeoutError:
+            return partial(self._fail, story, "deadline", f"The review took over {timeout:.0f} s.", retryable=True)
+        except ReviewBotError as error:
+            logger.warning("review failed", error=str(error), kind=type(error).__name__)
+            retry_after = error.retry_after if isinstance(error, RetryableError) else None
+            final = isinstance(error, FinalError)
+            return partial(self._fail, story, _code(error), str(error), retryable=not final, retry_after=retry_after)
+        except OperationalError as error:
+            return partial(self._fail, story, "database", f"The database failed: {error}", retryable=True)
+        except Exception as error:  # the job must end, whatever broke
+            logger.exception("review broke")
+            reason = f"ReviewBot broke on this review ({type(error).__name__}); the operator's log has the details."
+            return partial(self._fail, story, "internal", reason, retryable=True)
+        return None
+
+    def _after_cancel(self, story: Story) -> Ending | None:
+        running = self._running.get(story.row.job)
+        if running is not None and running.lost:
+            logger.warning("the job is in other hands")
+            return None
+        if running is not None and running.ending is not None:
+            return partial(story.record, running.ending)
+        return partial(self._release, story, "the worker stops")
+
+    async def _write(self, ending: Ending) -> None:
+        """An ending must reach the log, or the lease must run out: it is tried while the lease holds."""
+        deadline = time.monotonic() + self._settings.lease
+        while True:
+            try:
+                await ending()
+            except FenceLost as lost:
+                logger.warning("somebody else ended the job", reason=str(lost))
+            except OperationalError as error:
+                if time.monotonic() < deadline:
+                    await asyncio.sleep(0.5)
+                    continue
+                logger.error("the ending is not written; the job will be found lost", error=str(error))
+            return
+
+    async def _fail(
+        self,
+        story: Story,
+        code: str,
+        reason: str,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        at_once: bool = False,
+    ) -> None:
+        now, jitter = await self._now(), 0.0 if at_once else random.random()
+        await story.decide(
+            lambda job: job.fail(
+                code,
+                reason,
+                policy=self._settings.policy,
+                now=now,
+                jitter=jitter,
+                retryable=retryable,
+                retry_after=retry_after,
+            )
+        )
+
+    async def _pause(self, story: Story, limited: GitHubRateLimited | ProviderRateLimited) -> None:
+        """A limit is nobody's fault: hold back everybody it concerns, and do not count the attempt."""
+        after = limited.retry_after or self._settings.policy.base_seconds * (1 + random.random())
+        await self._release(
+            story,
+            str(limited),
+            after=timedelta(seconds=after),
+            pause="installation" if isinstance(limited, GitHubRateLimited) else "provider",
+        )
+
+    async def _release(
+        self, story: Story, reason: str, *, after: timedelta = timedelta(), pause: e.Pause | None = None
+    ) -> None:
+        now, policy = await self._now(), self._settings.policy
+        provider = self._provider if pause == "provider" else None
+        await story.decide(
+            lambda job: job.release(reason, policy=policy, now=now, after=after, pause=pause, provider=provider)
+        )
+
+    async def _now(self) -> datetime:
+        """The database's clock: ours may be wrong, and all of them must agree."""
+        with as_persistence_errors():
+            now: datetime = await self._pool.fetchval("select now()", timeout=5)
+        return now
+
+
+def unwanted(superseded_by: UUID | None, cancel_reason: str | None) -> e.ReviewSuperseded | e.ReviewCancelled | None:
+    """How a job ends that carries these marks; None: it is still wanted."""
+    if cancel_reason is not None:
+        return e.ReviewCancelled(reason=cancel_reason)
+    if superseded_by is not None:
+        return e.ReviewSuperseded(by=superseded_by)
+    return None
+
+
+def _code(error: ReviewBotError) -> str:
+    """The error's name as events keep it: GitHubRefused -> github_refused."""
+    name = type(error).__name__.replace("GitHub", "Github")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
