@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable
+from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable, ReviewBotError
 from reviewbot.github import pulls
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import AppRef
@@ -175,13 +175,16 @@ async def test_a_redirect_out_of_the_enterprise_prefix_is_not_followed(
     assert {seen.target for seen in fake.seen} == {"/api/v3/app"}
 
 
-@pytest.mark.parametrize("location", ["http://user@HOST/x", "http://[", "https://HOST/x"])
+@pytest.mark.parametrize(
+    ("location", "kind"),
+    [("http://user@HOST/x", GitHubRefused), ("https://HOST/x", GitHubRefused), ("http://[", GitHubUnavailable)],
+)
 async def test_a_redirect_to_another_scheme_or_user_is_not_followed(
-    fake: ScriptedGitHub, client: Client, location: str
+    fake: ScriptedGitHub, client: Client, location: str, kind: type[ReviewBotError]
 ) -> None:
     location = location.replace("HOST", fake.url.removeprefix("http://"))
     fake.script("GET", "/thing", Answer(status=302, headers={"location": location}))
-    with pytest.raises((GitHubRefused, GitHubUnavailable)):
+    with pytest.raises(kind):
         await ask(client)
     assert len(fake.requests("GET", "/thing")) == 1
 
