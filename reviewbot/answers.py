@@ -61,7 +61,7 @@ def parse_answer(text: str, *, truncated: bool) -> Parsed:
 
 # --- finding the JSON -----------------------------------------------------------------------------------------------
 
-_ENCODED = re.compile(r"\s*(?:```\w*\s*)?(?=\"\s*(?:\\[nrt]|\s)*[{\[](?:\\[nrt]|\s)*(?:\\\"|[{\]}]))")
+_ENCODED = re.compile(r"\s*(?:```\w*\s*)?(?=\"(?:\\[nrt]|\s)*(?:\\\"|[{\[](?:\\[nrt]|\s)*(?:\\\"|[{\[}\]])))")
 _EMPTY_LIST = re.compile(r"\W*(?:json\s*)?\[\s*\]\W*")
 _TAG = r"think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|antthinking"
 _WITHDRAWN_END = re.compile(rf"</(?:{_TAG})\s*>|\[/THINK\]|<\|channel\|>\s*final\b[^<]*<\|message\|>", re.I)
@@ -100,7 +100,7 @@ def _readings(text: str) -> list[lenient_json.Reading]:
             position = end.end() if end else len(text)
         elif _PLAUSIBLE.match(text, match.start()):
             # A second reading may run far ahead of the first; what all of them may cost together is bounded.
-            reading = lenient_json.read(text, match.start(), guess_quotes=spent < 4 * len(text))
+            reading = lenient_json.read(text, match.start(), guess_quotes=spent < 2 * len(text))
             spent += reading.spent
             position = max(position, reading.end)
             found.append(reading)
@@ -156,10 +156,9 @@ class _Collector:
         for reading in _readings(text):
             answers, findings = self.answered, len(self.findings)
             self._any(reading.value)
-            if reading.state == "cut" and _began(reading.value, alone=not (answers or findings)):
-                self.cut = True
-            elif reading.state == "broken" and len(self.findings) > findings:
-                self.cut = True
+            began = reading.state == "cut" and _began(reading.value, alone=not (answers or findings))
+            lost = reading.state == "broken" and len(self.findings) > findings
+            self.cut = self.cut or began or lost
         if len(text) < 64 and _EMPTY_LIST.fullmatch(text):
             self.answered = True
 

@@ -53,7 +53,7 @@ def read_answer(text: str, start: int, *, truncated: bool) -> Object:
             last.whole = answer.whole = False
         answer.pairs["findings"] = Array(items, answer.whole)
     elif answer.pairs.get("findings", "") is None:  # "findings:" and nothing behind it
-        answer.pairs["findings"] = Array()
+        answer.pairs["findings"], answer.whole = Array(), False
     return answer
 
 

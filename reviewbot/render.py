@@ -26,6 +26,7 @@ MAX_BODY_LENGTH = 65_000
 MAX_TITLE_LENGTH = 255
 _PROSE_LENGTH = 8_000  # of one text of the model's
 _LIST_LENGTH = 12_000  # of one list of files
+_NOTES = 20
 
 
 class ReviewText(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def review_body(review: ReviewText) -> str:
 def with_moved(body: str, entries: Sequence[str]) -> str:
     """A review's body with further findings (from `body_entry`), for when GitHub took their inline comments not."""
     above, foot = (part.strip("\n") for part in _split_foot(body))
-    head = [above] if _LOOSE_HEADING in above else [above, _LOOSE_HEADING]
+    head = [above] if f"\n{_LOOSE_HEADING}\n" in above else [above, _LOOSE_HEADING]
     return _assembled(head, entries, [foot]) if entries else body
 
 
@@ -135,7 +136,9 @@ def _headline(review: ReviewText) -> str:
 
 def _reservations(review: ReviewText) -> list[str]:
     """What a reader must know before relying on the review."""
-    sentences = [_line(note) for note in review.notes]
+    sentences = [_line(note) for note in review.notes[:_NOTES]]
+    if len(review.notes) > _NOTES:
+        sentences.append(f"And {len(review.notes) - _NOTES} more notes.")
     if not review.complete:
         sentences.insert(0, "**This review is not complete.** What is missing may hold further problems.")
     return ["\n".join(f"> {sentence}" for sentence in sentences)] if sentences else []
