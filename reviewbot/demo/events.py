@@ -18,6 +18,7 @@ from reviewbot.demo.state import (
     Review,
     ReviewComment,
     World,
+    iso,
 )  # fmt: skip
 from reviewbot.demo.webhooks import Delivery, WebhookSender
 
@@ -156,16 +157,20 @@ class Events:
 
     async def ping(self) -> Delivery | None:
         """ping: what a webhook gets first."""
-        hook_id = self._webhooks.hook_id
-        payload = {
-            "zen": "Keep it logically awesome.",
-            "hook_id": hook_id,
-            "hook": {
-                "type": "App", "id": hook_id, "name": "web", "active": True, "app_id": self._world.app_id,
-                "events": list(self._world.events),
-                "config": {"content_type": "json", "insecure_ssl": "0", "url": self._webhooks.url or ""},
-            },
-        }  # fmt: skip
+        hook_id, world = self._webhooks.hook_id, self._world
+        hook = {
+            "type": "App",
+            "id": hook_id,
+            "name": "web",
+            "active": True,
+            "app_id": world.app_id,
+            "events": list(world.events),
+            "config": {"content_type": "json", "insecure_ssl": "0", "url": self._webhooks.url or ""},
+            "created_at": iso(world.started_at),
+            "updated_at": iso(world.started_at),
+            "deliveries_url": f"{world.api_url}/app/hook/deliveries",
+        }
+        payload = {"zen": "Keep it logically awesome.", "hook_id": hook_id, "hook": hook}
         return await self._webhooks.deliver("ping", payload)
 
     def _send(self, sending: Coroutine[object, object, object]) -> None:

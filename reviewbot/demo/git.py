@@ -41,6 +41,8 @@ _SETTINGS = ("core.quotepath=on", "core.hooksPath=/dev/null", "core.fsmonitor=fa
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "-M", "--submodule=short", "--diff-algorithm=myers")
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
 T = TypeVar("T")
 
 
@@ -120,19 +122,18 @@ class GitRepository:
         """The full SHA of the commit that `revision` names. Raises GitError when there is none."""
         if not revision or revision.startswith("-") or "\0" in revision:
             raise GitError(f"{revision!r} names no commit")
-        spec = f"{revision}^{{commit}}"
-        return (await self._git("rev-parse", "--verify", "--quiet", "--end-of-options", spec)).decode().strip()
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if _SHA.fullmatch(revision):
+            return (await self._remember(arguments, lambda: self._git(*arguments))).decode().strip()
+        return (await self._git(*arguments)).decode().strip()
 
     async def merge_base(self, base: str, head: str) -> str | None:
         """The commit where `head` left `base`, None when the two share no history."""
         try:
-            return (await self._git("merge-base", base, head)).decode().strip()
+            found = await self._remember(("merge-base", base, head), lambda: self._git("merge-base", base, head))
         except GitError:
             return None
-
-    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """True when `descendant` contains `ancestor`."""
-        return await self.merge_base(ancestor, descendant) == ancestor
+        return found.decode().strip()
 
     async def diff(self, old: str, new: str) -> bytes:
         """The diff between two trees as git prints it: raw bytes of any encoding, unusual names quoted."""

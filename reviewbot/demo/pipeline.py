@@ -20,7 +20,8 @@ from reviewbot.demo.state import Hidden, IssueComment, Repository, Review, Revie
 from reviewbot.demo.trouble import Trouble, Troubles
 
 MAX_RECORDED = 5000
-MAX_RECORDED_BODY_BYTES = 256 * 1024
+MAX_RECORDED_BODY_BYTES = 1024 * 1024
+MAX_RECORDED_BYTES = 64 * 1024 * 1024
 _HTML_502 = b"<html><body><h1>502 Bad Gateway</h1>This page is taking too long to load.</body></html>"
 _SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 
@@ -30,7 +31,7 @@ Push = Callable[[Repository, int, str], Awaitable[object]]
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One request and its answer. `template` is None for a path that GitHub does not have.
 
-    `delivered` is False when the connection was cut instead of sending the answer. Bodies over 256 kB are cut.
+    `delivered` is False when the connection was cut instead of sending the answer. Bodies are cut at 1 MB.
     """
 
     method: str
@@ -46,6 +47,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     delivered: bool
     troubles: tuple[str, ...]  # the kinds that struck
 
+    @property
+    def size(self) -> int:
+        """Bytes of both bodies."""
+        return len(self.request_body) + len(self.response_body)
+
 
 class Dropped(Exception):
     """The connection is to be cut; `answer` is what would have been sent."""
@@ -56,7 +62,10 @@ class Dropped(Exception):
 
 
 class Pipeline:
-    """Serves the API. `exchanges` keeps the last 5,000; `push` moves a pull request's head for force-push."""
+    """Serves the API. `push` moves a pull request's head for force-push.
+
+    `exchanges` keeps the newest 5,000 requests and answers, fewer when their bodies come to more than 64 MB.
+    """
 
     def __init__(self, platform: Platform, troubles: Troubles, push: Push, prefix: str) -> None:
         self._platform = platform
@@ -64,7 +73,8 @@ class Pipeline:
         self._push = push
         self._prefix = prefix
         self._admission = Admission(platform, prefix)
-        self.exchanges: deque[Exchange] = deque(maxlen=MAX_RECORDED)
+        self.exchanges: deque[Exchange] = deque()
+        self._recorded_bytes = 0
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Route every endpoint, those of repositories also by the repository's id, and all else below to 404."""
@@ -103,7 +113,7 @@ class Pipeline:
         except Dropped as dropped:
             bare, delivered = dropped.answer, False
         answer = self._finished(bare, incoming)
-        self.exchanges.append(_exchange(incoming, answer, delivered, struck))
+        self._record(_exchange(incoming, answer, delivered, struck))
         if not delivered and request.transport is not None:
             request.transport.abort()
         body = answer.encoded()
@@ -181,6 +191,12 @@ class Pipeline:
         for thing in answer.created:
             if isinstance(thing, (Review, ReviewComment, IssueComment)):
                 thing.hidden = Hidden(requests, until)
+
+    def _record(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        self._recorded_bytes += exchange.size
+        while len(self.exchanges) > MAX_RECORDED or self._recorded_bytes > MAX_RECORDED_BYTES:
+            self._recorded_bytes -= self.exchanges.popleft().size
 
     def _named_repository(self, request: web.Request) -> Repository | None:
         asked, world = request.match_info, self._platform.world

@@ -16,6 +16,7 @@ from reviewbot.demo.state import CheckRun, PullRequest, Repository, Review, Revi
 
 MAX_SHOWN_LINES = 1500  # of one file
 MAX_SHOWN_FILES = 300
+MAX_SHOWN_CHARACTERS = 2000  # of one line
 _TONE = {
     "success": "good", "neutral": "calm", "skipped": "calm", "failure": "bad", "timed_out": "bad",
     "cancelled": "calm", "action_required": "busy",
@@ -236,6 +237,8 @@ def _rows(hunks: Sequence[PatchHunk], threads: dict[tuple[str, int], list[Thread
                 for thread in threads.get((side, number), ())
             ]
             text = line.text.removesuffix("\r")
+            if len(text) > MAX_SHOWN_CHARACTERS:
+                text = f"{text[:MAX_SHOWN_CHARACTERS]} … and {len(text) - MAX_SHOWN_CHARACTERS} more characters"
             rows.append(Row(tone=tones[line.kind], old=line.old, new=line.new, text=text, threads=tuple(below)))
     return rows
 

@@ -134,6 +134,7 @@ def pulled_repository(world: World, repo: Repository, fork: Fork | None = None) 
         "merge_commit_title": "MERGE_MESSAGE",
         "squash_merge_commit_message": "COMMIT_MESSAGES",
         "squash_merge_commit_title": "COMMIT_OR_PR_TITLE",
+        "custom_properties": {},
     }
 
 
