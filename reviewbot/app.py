@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
 import msgspec
 import structlog
+from rich.progress import Progress, TaskID
 
 from projections.catalog import ALL
 from projections.projector import Projector
 from projections.rebuild import prepare
+from projections.rebuild import rebuild as replay
+from reviewbot.audit import history, jobs_of
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
@@ -33,10 +36,12 @@ from reviewbot.server import Server
 from reviewbot.steps import Steps, StepSettings
 from reviewbot.wakeups import listen
 from reviewbot.worker import Worker, WorkerSettings
+from schema.codec import Recorded
 from schema.database import connect, open_pool
 from schema.log import CHANNEL, Log
 from schema.migrate import LOCK, MigrationError, migrate
 from schema.processes import Processes
+from schema.sql import load
 
 logger = structlog.get_logger(__name__)
 
@@ -86,6 +91,63 @@ async def set_up(url: str) -> None:
         await connection.close()
 
 
+async def rebuild(
+    settings: Settings, names: Sequence[str], everything: bool, progress: Progress
+) -> list[tuple[str, int]]:
+    """Drop projections and replay the log into them; returns each name with the events folded.
+
+    Raises ConfigError for an unknown name, and while workers or other processes of the service are alive.
+    """
+    wanted = [projection for projection in ALL if everything or projection.name in names]
+    unknown = set(names) - {projection.name for projection in ALL}
+    if unknown or not wanted:
+        known = ", ".join(projection.name for projection in ALL)
+        raise ConfigError(f"Name what to rebuild, or give --all. There are: {known}.")
+    folded = []
+    async with database(settings) as url:
+        connection = await connect(url)
+        try:
+            await connection.execute("select pg_advisory_lock($1)", LOCK)
+            if await connection.fetchval(load("projections.queries", "alive")):
+                raise ConfigError("The service is running: stop it first, every process of it.")
+            for projection in wanted:
+                task = progress.add_task(projection.name)
+
+                def show(done: int, total: int, task: TaskID = task) -> None:
+                    progress.update(task, completed=done, total=total)
+
+                folded.append((projection.name, await replay(connection, projection, show)))
+        finally:
+            await connection.close()
+    return folded
+
+
+async def stories(settings: Settings, what: str) -> AsyncIterator[Recorded]:
+    """The events of a job (its id) or of a pull request (owner/repo#number), job by job. Raises ConfigError."""
+    async with database(settings) as url:
+        pool = await open_pool(url, size=2)
+        try:
+            log = Log(pool)
+            for job in await _jobs_meant(pool, what):
+                for event in await history(log, job):
+                    yield event
+        finally:
+            await pool.close()
+
+
+async def _jobs_meant(pool: asyncpg.Pool[asyncpg.Record], what: str) -> list[UUID]:
+    repository, hash_sign, number = what.partition("#")
+    if hash_sign and number.isdecimal():
+        jobs = await jobs_of(pool, repository, int(number))
+        if not jobs:
+            raise ConfigError(f"No review of {what} was ever asked for.")
+        return jobs
+    try:
+        return [UUID(what)]
+    except ValueError as error:
+        raise ConfigError(f"{what!r} is neither a job's id nor a pull request such as owner/repo#7.") from error
+
+
 class Service:
     """One process: its role's loops over one pool of connections."""
 
@@ -109,7 +171,7 @@ class Service:
         """Everything that the role asks for is at work when this returns."""
         began = time.monotonic()
         settings = self.settings
-        self.pool = await open_pool(self._url, size=settings.concurrency * 2 + 8)
+        self.pool = await open_pool(self._url, size=settings.concurrency * 2 + 8, name="reviewbot serve")
         self._stack.push_async_callback(self.pool.close)
         self.log = Log(self.pool)
         self._stack.push_async_callback(self.log.close)

@@ -142,7 +142,7 @@ VARIABLES = (
     _number("QUEUE_MAX", 100_000, 1, 100_000_000, "With this many reviews waiting, deliveries are answered 503."),
     _number("MAX_FILES", 50, 1, 3_000, "The most files that are reviewed of one pull request."),
     _number("MAX_FINDINGS", 20, 1, 1_000, "The most findings that are posted in one review."),
-    Variable(name="INSTANCE", computed="the host's name", meaning="This instance's name, the same at every start."),
+    Variable(name="INSTANCE", computed="HOSTNAME:PORT", meaning="This instance's name, the same at every start."),
 )
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -209,6 +209,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(secret.reveal() for secret in found if secret is not None)
 
 
+def environment() -> Mapping[str, str]:
+    """The environment of this process, for who hands a changed one to `load`."""
+    return os.environ
+
+
 def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Settings:
     """The settings for `role`. Raises ConfigError that names every fault at once, and never a secret's value."""
     read = _Reader(environ)
@@ -235,7 +240,7 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         queue_max=read.number("QUEUE_MAX"),
         max_files=read.number("MAX_FILES"),
         max_findings=read.number("MAX_FINDINGS"),
-        instance=read.text("INSTANCE") or socket.gethostname(),
+        instance=read.text("INSTANCE") or f"{socket.gethostname()}:{read.number('PORT')}",
     )
     if not read.faults and settings.heartbeat_seconds * 3 > settings.lease_seconds:
         read.fault("HEARTBEAT_SECONDS", "is more than a third of LEASE_SECONDS: one late beat would end a live worker")

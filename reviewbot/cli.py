@@ -1,0 +1,312 @@
+"""The command line: every command, its options and its exit codes. The only file that prints."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from reviewbot import app, audit, config, demonstration, local, logs
+from reviewbot.demo.run import run_standin
+from reviewbot.errors import ConfigError, ReviewBotError
+from reviewbot.findings import SEVERITIES, Severity
+from reviewbot.sarif import sarif
+
+EXIT_FINDINGS = 1
+EXIT_CONFIG = 2
+EXIT_FAILED = 3
+
+Format = Literal["text", "json", "sarif"]
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a command; errors become one sentence and an exit code: 2 for the configuration, 3 for anything else."""
+    try:
+        asyncio.run(main())
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_CONFIG)
+    except ReviewBotError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(app.our_version(), prog_name="reviewbot")
+def main() -> None:
+    """ReviewBot reviews pull requests with a language model and keeps a full record of what it did.
+
+    The service is configured by environment variables; `reviewbot config` lists them.
+    """
+
+
+@main.command()
+@click.option(
+    "--role",
+    type=click.Choice(["all", "web", "worker", "projector"]),
+    default="all",
+    show_default=True,
+    help="What this process does; several processes share the work through the database.",
+)
+def serve(role: config.Role) -> None:
+    """Receive webhooks and review pull requests.
+
+    SIGTERM or Ctrl-C stops in good order: running reviews may finish (STOP_GRACE_SECONDS), the rest is handed back.
+    A second one stops at once; nothing is lost either way.
+    """
+
+    async def command() -> None:
+        settings = config.load(role=role)
+        logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets())
+        await app.serve(settings)
+
+    run(command)
+
+
+@main.command(name="config")
+@click.option(
+    "--check",
+    type=click.Choice(["all", "web", "worker", "projector"]),
+    default=None,
+    help="Check the environment for this role instead; all faults are listed.",
+)
+def config_command(check: config.Role | None) -> None:
+    """List every environment variable, or check them."""
+
+    async def command() -> None:
+        if check is not None:
+            config.load(role=check)
+            click.echo("The configuration is fine.")
+            return
+        for variable in config.VARIABLES:
+            default = variable.default or variable.computed
+            click.echo(f"{variable.name}" + (f"  (default: {default})" if default else ""))
+            click.echo(f"    {variable.meaning}")
+
+    run(command)
+
+
+@main.command()
+@click.argument("revisions", metavar="[RANGE]", required=False)
+@click.option(
+    "--repo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    show_default=False,
+    help="The repository (default: the current folder).",
+)
+@click.option("--format", "form", type=click.Choice(get_args(Format)), default="text", show_default=True)
+@click.option(
+    "--fail-on",
+    type=click.Choice([*SEVERITIES, "never"]),
+    default="high",
+    show_default=True,
+    help="Exit with 1 when there is a finding of this severity or above.",
+)
+def review(revisions: str | None, repo: Path, form: Format, fail_on: str) -> None:
+    """Review a local change before it is pushed: RANGE (main...HEAD, or one commit), else what is staged.
+
+    No GitHub, server or database is needed. The model is chosen as for the service: by PROVIDER or by the key that is
+    set, else the offline rules. Exit codes: 0 fine, 1 findings, 2 configuration, 3 the review failed.
+    """
+
+    async def command() -> None:
+        settings = config.load(role="tool")
+        logs.configure(level="error", form="text", stream=sys.stderr)
+        provider = app.make_provider(settings)
+        try:
+            change = await local.find_change(repo, revisions)
+            found = await local.review(
+                repo,
+                change,
+                provider,
+                max_files=settings.max_files,
+                max_findings=settings.max_findings,
+                max_output_tokens=settings.provider.max_output_tokens,
+            )
+        finally:
+            await provider.close()
+        _show_review(found, form)
+        if fail_on != "never" and found.at_least(_severity(fail_on)):
+            sys.exit(EXIT_FINDINGS)
+
+    run(command)
+
+
+def _severity(name: str) -> Severity:
+    return next(severity for severity in SEVERITIES if severity == name)
+
+
+def _show_review(found: local.LocalReview, form: Format) -> None:
+    match form:
+        case "json":
+            click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        case "sarif":
+            log = sarif(found.verdict.located, version=app.our_version())
+            click.echo(msgspec.json.format(msgspec.json.encode(log)))
+        case "text":
+            _print_review(found, Console())
+
+
+def _print_review(found: local.LocalReview, console: Console) -> None:
+    colours = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+    for located in found.verdict.located:
+        finding = located.finding
+        line = located.anchor.start_line or located.anchor.line if located.anchor else finding.line
+        place = finding.path if line is None else f"{finding.path}:{line}"
+        colour = colours[finding.severity]
+        console.print(
+            f"[{colour}]{finding.severity}[/{colour}] [bold]{escape(place)}[/bold] {escape(finding.title)}",
+            highlight=False,
+        )
+        if finding.body:
+            console.print(f"    {escape(finding.body)}", highlight=False)
+    for note in found.verdict.notes:
+        console.print(f"[yellow]note[/yellow] {escape(note)}", highlight=False)
+    for left in found.left_out:
+        console.print(f"[dim]left out {escape(left.path)}: it {escape(left.reason)}[/dim]", highlight=False)
+    verdict = found.verdict
+    console.print(
+        f"{len(verdict.located)} findings in {found.change}: {len(found.reviewed)} files reviewed, "
+        f"{len(found.left_out)} left out, by {verdict.provider} ({verdict.model}).",
+        highlight=False,
+    )
+
+
+@main.command()
+@click.option(
+    "--repo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="A git repository (default: the current folder).",
+)
+@click.option(
+    "--range", "revisions", default=None, help="The commits of the pull request, as a..b (default: the newest ones)."
+)
+@click.option("--once", is_flag=True, help="Exit when the review is posted: 0, or non-zero with the reason.")
+@click.option("--port", type=int, default=0, help="The stand-in's port (default: any free one).")
+def demo(repo: Path, revisions: str | None, once: bool, port: int) -> None:
+    """See a real pull request reviewed, from the webhook to the posted review, on this machine alone."""
+
+    async def command() -> None:
+        logs.configure(level="warning", form="text", stream=sys.stderr)
+        chosen = await demonstration.choose(repo, revisions)
+        await demonstration.run_demo(chosen, config.environment(), Console(), once=once, port=port)
+
+    run(command)
+
+
+@main.command()
+@click.option("--port", type=int, default=0, show_default="any free one")
+@click.option(
+    "--repo",
+    "repositories",
+    multiple=True,
+    metavar="OWNER/NAME=PATH",
+    required=True,
+    help="A repository and the local git repository behind it; may be given several times.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("reviewbot-standin.pem"),
+    show_default=True,
+    help="The App's private key; made when there is none.",
+)
+@click.option("--webhook-url", default="http://127.0.0.1:3000/webhooks/github", show_default=True)
+@click.option("--webhook-secret", default=None, help="The webhook secret (default: a new one).")
+@click.option(
+    "--trouble",
+    "troubles",
+    multiple=True,
+    metavar="RULE",
+    help='What goes wrong, e.g. "POST /repos/*/pulls/*/reviews lost-reply times=1".',
+)
+@click.option("--enterprise", is_flag=True, help="Serve the API below /api/v3, as GitHub Enterprise Server does.")
+def standin(
+    port: int,
+    repositories: Sequence[str],
+    key_file: Path,
+    webhook_url: str,
+    webhook_secret: str | None,
+    troubles: Sequence[str],
+    enterprise: bool,
+) -> None:
+    """A GitHub of your own over local git repositories, to try ReviewBot against."""
+
+    async def command() -> None:
+        await run_standin(
+            repositories=[_named_path(text) for text in repositories],
+            key_file=key_file,
+            say=click.echo,
+            port=port,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret,
+            troubles=troubles,
+            enterprise=enterprise,
+        )
+
+    run(command)
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals or not name or not path:
+        raise ConfigError(f"--repo {text!r} is not understood: write owner/name=PATH")
+    return name, Path(path)
+
+
+@main.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Rebuild every projection.")
+def rebuild(names: Sequence[str], everything: bool) -> None:
+    """Drop projections and make them again from the log. Stop the service first.
+
+    The log itself is not touched. Interrupted, it is simply run again.
+    """
+
+    async def command() -> None:
+        settings = config.load(role="projector")
+        logs.configure(level="warning", form="text", stream=sys.stderr)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("events"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns) as progress:
+            for name, events in await app.rebuild(settings, tuple(names), everything, progress):
+                click.echo(f"{name}: {events} events folded.")
+
+    run(command)
+
+
+@main.group(name="audit")
+def audit_group() -> None:
+    """Ask the log what happened."""
+
+
+@audit_group.command(name="history")
+@click.argument("what", metavar="JOB|OWNER/REPO#NUMBER")
+def audit_history(what: str) -> None:
+    """The story of a job or of a pull request, in order."""
+
+    async def command() -> None:
+        settings = config.load(role="projector")
+        async for event in app.stories(settings, what):
+            click.echo(
+                f"{event.recorded_at:%Y-%m-%d %H:%M:%S} {event.position:>8}  {event.actor:<24} {audit.sentence(event)}"
+            )
+
+    run(command)

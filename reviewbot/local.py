@@ -1,0 +1,168 @@
+"""The same review of a local change, before it is pushed: no GitHub, no server, no database.
+
+git is asked for the diff and for file contents only, with everything switched off that could run a program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from reviewbot.diff.files import LeftOut
+from reviewbot.diff.parse import parse
+from reviewbot.errors import FinalError
+from reviewbot.findings import SEVERITIES, Located, Severity
+from reviewbot.llm.base import Answer, Prompt, Provider
+from reviewbot.prompts.render import Subject
+from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope
+
+GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
+DIFF = (
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--find-renames",
+    "--unified=3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+DIFF_LIMIT = 64 << 20  # bytes
+
+
+class GitFailed(FinalError):
+    """git could not give the change that was asked for."""
+
+
+class LocalReview(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it. `change` says in words what was reviewed."""
+
+    change: str
+    verdict: Verdict
+    reviewed: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def at_least(self, severity: Severity) -> tuple[Located, ...]:
+        """The findings of that severity and above."""
+        worst = SEVERITIES[: SEVERITIES.index(severity) + 1]
+        return tuple(each for each in self.verdict.located if each.finding.severity in worst)
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A local change: how it is called, its diff's arguments, and where file contents come from ("" is the index)."""
+
+    words: str
+    arguments: tuple[str, ...]
+    content: str
+
+
+async def find_change(folder: Path, revisions: str | None) -> Change:
+    """What to review: RANGE (a..b, a...b, or one commit), else what is staged. Raises GitFailed."""
+    if revisions is None:
+        if not await git(folder, "diff", "--cached", "--name-only"):
+            raise GitFailed("Nothing is staged. Stage a change with `git add`, or name a range such as main...HEAD.")
+        return Change("the staged change", ("--cached",), "")
+    if revisions.startswith("-"):
+        raise GitFailed(f"{revisions!r} is no range: write main...HEAD, for example.")
+    if ".." not in revisions:
+        head = await resolve(folder, revisions)
+        return Change(f"commit {head[:12]}", (await parent(folder, head), head), head)
+    dots = "..." if "..." in revisions else ".."
+    left, right = (side or "HEAD" for side in revisions.split(dots, 1))
+    base, head = await resolve(folder, left), await resolve(folder, right)
+    if dots == "...":
+        base = (await git(folder, "merge-base", base, head)).decode().strip()
+    return Change(f"{revisions} ({base[:12]} to {head[:12]})", (base, head), head)
+
+
+async def resolve(folder: Path, revision: str) -> str:
+    """The commit that a revision names. Raises GitFailed."""
+    name = await git(
+        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision
+    )
+    return name.decode().strip()
+
+
+async def parent(folder: Path, commit: str) -> str:
+    """The first parent, or the empty tree for the first commit."""
+    line = (await git(folder, "rev-list", "--parents", "-n", "1", commit)).decode().split()
+    if len(line) > 1:
+        return line[1]
+    return (await git(folder, "hash-object", "-t", "tree", "--stdin")).decode().strip()
+
+
+async def review(
+    folder: Path, change: Change, provider: Provider, *, max_files: int, max_findings: int, max_output_tokens: int
+) -> LocalReview:
+    """Review a change. Raises GitFailed, DiffError and what the provider raises."""
+    diff = await git(folder, "diff", *DIFF, *change.arguments, "--")
+    found = scope(parse(diff), provider, max_files=max_files, max_output_tokens=max_output_tokens)
+
+    async def fetch(path: str) -> bytes | None:
+        try:
+            return await git(folder, "cat-file", "blob", f"{change.content}:{path}", limit=CONTENT_LIMIT)
+        except GitFailed:
+            return None  # a submodule, or larger than anybody reads
+
+    answers = await ask(
+        Subject(title=change.words),
+        found,
+        provider,
+        NoLedger(),
+        content=await contents(found.reviewed, fetch) if provider.needs_content else {},
+        max_findings=max_findings,
+        max_output_tokens=max_output_tokens,
+    )
+    return LocalReview(
+        change=change.words,
+        verdict=judge(found, answers, provider, give_up=True),
+        reviewed=tuple(file.path for file in found.reviewed),
+        left_out=found.left_out,
+    )
+
+
+class NoLedger:
+    """Nothing is kept of a local review."""
+
+    async def answer_to(self, prompt: Prompt, provider: Provider) -> Answer | None:
+        return None
+
+    async def asking(self, prompt: Prompt, provider: Provider) -> None:
+        return None
+
+    async def answered(self, prompt: Prompt, answer: Answer) -> None:
+        return None
+
+    async def unanswered(self, prompt: Prompt, provider: Provider, error: Exception) -> None:
+        return None
+
+
+async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT, what: str = "") -> bytes:
+    """What a git command prints. Raises GitFailed, also for more than `limit` bytes."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *GIT,
+            *arguments,
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError as error:
+        raise GitFailed("git is not installed, or the folder does not exist.") from error
+    assert process.stdout is not None
+    assert process.stderr is not None
+    errors = asyncio.create_task(process.stderr.read(4_096))
+    output = bytearray()
+    while piece := await process.stdout.read(1 << 16):
+        output += piece
+        if len(output) > limit:
+            process.kill()
+            await process.wait()
+            errors.cancel()
+            raise GitFailed(f"`git {arguments[0]}` gave more than {limit:,} bytes.")
+    said = (await errors).decode("utf-8", "replace").strip()
+    if await process.wait() != 0:
+        raise GitFailed(said or f"git does not know {what or arguments[-1]!r} here.")
+    return bytes(output)

@@ -1,0 +1,39 @@
+"""A local review as SARIF 2.1.0, for editors and code scanning. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reviewbot.findings import Located, Severity
+
+LEVELS: dict[Severity, str] = {"critical": "error", "high": "error", "medium": "warning", "low": "note"}
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sarif(located: Iterable[Located], *, version: str) -> dict[str, Any]:
+    """The log object; source: OASIS, Static Analysis Results Interchange Format 2.1.0."""
+    located = tuple(located)
+    rules = [{"id": category} for category in sorted({each.finding.category for each in located})]
+    driver = {"name": "ReviewBot", "version": version, "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "utf16CodeUnits", "results": [_result(each) for each in located]}
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _result(located: Located) -> dict[str, Any]:
+    finding = located.finding
+    return {
+        "ruleId": finding.category,
+        "level": LEVELS[finding.severity],
+        "message": {"text": "\n\n".join(filter(None, (finding.title, finding.body)))},
+        "locations": [{"physicalLocation": _place(located)}],
+        "properties": {"severity": finding.severity},
+    }
+
+
+def _place(located: Located) -> dict[str, Any]:
+    anchor, finding = located.anchor, located.finding
+    place: dict[str, Any] = {"artifactLocation": {"uri": anchor.path if anchor else finding.path}}
+    if anchor is not None and anchor.side == "RIGHT":
+        place["region"] = {"startLine": anchor.start_line or anchor.line, "endLine": anchor.line}
+    return place
