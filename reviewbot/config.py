@@ -217,6 +217,7 @@ def environment() -> Mapping[str, str]:
 def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Settings:
     """The settings for `role`. Raises ConfigError that names every fault at once, and never a secret's value."""
     read = _Reader(environ)
+    port = read.number("PORT")
     settings = Settings(
         role=role,
         github=_github(read, role),
@@ -224,7 +225,7 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         database_url=_database(read),
         data_dir=Path(read.text("DATA_DIR") or platformdirs.user_data_path("reviewbot", appauthor=False)).expanduser(),
         host=read.text("HOST"),
-        port=read.number("PORT"),
+        port=port,
         metrics_token=read.secret("METRICS_TOKEN"),
         log_level=read.choice("LOG_LEVEL", get_args(LogLevel)),
         log_format=read.choice("LOG_FORMAT", get_args(LogFormat)),
@@ -240,7 +241,7 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         queue_max=read.number("QUEUE_MAX"),
         max_files=read.number("MAX_FILES"),
         max_findings=read.number("MAX_FINDINGS"),
-        instance=read.text("INSTANCE") or f"{socket.gethostname()}:{read.number('PORT')}",
+        instance=read.text("INSTANCE") or f"{socket.gethostname()}:{port}",
     )
     if not read.faults and settings.heartbeat_seconds * 3 > settings.lease_seconds:
         read.fault("HEARTBEAT_SECONDS", "is more than a third of LEASE_SECONDS: one late beat would end a live worker")
