@@ -1,3 +1,5 @@
+"""Any answer of a model is read as far as it goes: recorded ones, odd ones, and whatever hypothesis makes up."""
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Findings are arranged and placed on a diff, and the schema asks for exactly what is read."""
+
 from typing import Any
 
 import msgspec

@@ -1,3 +1,5 @@
+"""What a reader cannot see is shown, and what means what it looks like stays."""
+
 import sys
 import unicodedata
 

@@ -1,3 +1,5 @@
+"""Secrets are found however they are written, and ordinary text is not taken for one."""
+
 import base64
 import codecs
 import html

@@ -1,3 +1,5 @@
+"""No text has an effect on GitHub after it was neutralised, by the judgement of a full CommonMark parser."""
+
 import json
 import re
 from pathlib import Path

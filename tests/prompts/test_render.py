@@ -1,3 +1,5 @@
+"""The prompt keeps what the author wrote apart from the instructions, and within its bounds."""
+
 import re
 
 import pytest
