@@ -31,7 +31,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """What one prompt holds. A file too large for one prompt is in several chunks, with other hunks in each."""
 
     files: tuple[FileDiff, ...]
-    tokens: int  # estimate for `text`, never below that of the whole text
+    tokens: int  # never below the estimate for `text()`
     left_out: tuple[LeftOut, ...] = ()  # what of these files the text does not show
 
     def text(self) -> str:
@@ -42,8 +42,9 @@ def estimate_tokens(text: str) -> int:
     """How many tokens a text may have, rather too many than too few.
 
     A token for every digit, for four small letters or blanks, for 1 1/3 capitals or signs, and for two bytes of any
-    other character. Held against four public encodings (cl100k, o200k, Llama 3, Qwen 3) on rendered diffs, the
-    estimate is 1.2 to 1.4 times the count in the middle; three characters a token was below it on every other file.
+    other character. Against four public encodings (cl100k, o200k, Llama 3, Qwen 3) on 51 rendered files this is 1.24
+    times the largest of their counts in the median, and 0.88 at worst (a list of checksums); a token for three
+    characters, the usual guess, falls below that count on half of the files.
     """
     raw = text.encode("utf-8", "surrogatepass")
     digits, marks, wide = (len(raw) - len(raw.translate(None, kind)) for kind in (_DIGITS, _MARKS, _WIDE))

@@ -23,8 +23,11 @@ class Unplaced(msgspec.Struct, frozen=True):
 
 
 def accepted(hunk: Hunk, side: Side) -> range:
-    """The line numbers of a hunk that GitHub takes on that side: added and unchanged ones RIGHT, removed and unchanged
-    ones LEFT (docs.github.com, REST, "Create a review for a pull request"). Every line of a range must be in it."""
+    """The line numbers of a hunk that GitHub takes on that side; all lines of a range must be in one hunk.
+
+    Added and unchanged lines RIGHT, removed and unchanged ones LEFT (docs.github.com, REST, "Create a review for a
+    pull request").
+    """
     if side == "RIGHT":
         return range(hunk.new_start, hunk.new_start + hunk.new_count)
     return range(hunk.old_start, hunk.old_start + hunk.old_count)

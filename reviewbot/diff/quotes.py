@@ -10,8 +10,8 @@ from typing import NamedTuple
 from reviewbot.diff.model import FileDiff, Hunk, Side
 from reviewbot.invisible import show_invisible
 
-_MAX_QUOTE_LINES = 200  # of a longer quote the beginning is enough to know the place
-_MAX_QUOTE_CHARACTERS = 20_000
+_MAX_QUOTE_LINES = 40  # of a longer quote the beginning is enough to know the place
+_MAX_QUOTE_CHARACTERS = 10_000
 _MIN_PART = 4  # characters of a line that say enough to look for them inside of lines
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _ELLIPSIS = re.compile(r"\.{3,}|…")
@@ -55,7 +55,7 @@ def find(file: FileDiff, side: Side, quote: str) -> tuple[Place, ...]:
     the line numbers of a rendered diff are seen through when the quote is not found as it is.
     """
     lines = [line for line in quote[:_MAX_QUOTE_CHARACTERS].split("\n")[:_MAX_QUOTE_LINES] if not _FENCE.match(line)]
-    texts = {side: _texts(file, side) for side in _OTHER}
+    texts = {at: _texts(file, at) for at in _OTHER}
     for parts in (False, True):
         for at in (side, _OTHER[side]):
             for copied in (False, True):
