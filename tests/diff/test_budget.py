@@ -127,6 +127,19 @@ def test_a_hunk_beyond_the_budget_is_cut_at_an_unchanged_line() -> None:
     assert apply(whole, old) == old.replace(b"old", b"new")
 
 
+def test_parts_of_a_hunk_that_only_removes_or_only_adds_stay_where_the_hunk_is_on_the_other_side() -> None:
+    lines = [f"line {n} with some words" for n in range(2_000)]
+    removing = modified("x", "@@ -1,2000 +7,0 @@\n" + "\n".join(f"-{line}" for line in lines))
+    adding = modified("x", "@@ -7,0 +1,2000 @@\n" + "\n".join(f"+{line}" for line in lines))
+    removed, made = (
+        [part.files[0].hunks[0] for part in chunk([file], budget_tokens=MIN_BUDGET_TOKENS)]
+        for file in (removing, adding)
+    )
+    assert len(removed) > 2
+    assert {(hunk.new_start, hunk.new_count) for hunk in removed} == {(7, 0)}
+    assert {(hunk.old_start, hunk.old_count) for hunk in made} == {(7, 0)}
+
+
 def test_lines_too_long_to_show_are_named_with_their_chunk() -> None:
     files = [small(1), added("x.py", ["y" * 3_000, "z", "y" * 2_001]), added("z.py", ["\u202e" * 300])]
     (made,) = chunk(files, budget_tokens=50_000)
