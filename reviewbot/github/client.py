@@ -17,6 +17,7 @@ from reviewbot.github.limits import WRITE_LIMITS, Gate
 from reviewbot.github.replies import Reply, decode, refusal
 from reviewbot.github.tokens import AppKey, Credential, Grant, InstallationToken
 from reviewbot.github.transport import JSON_LIMIT, Request, Transport
+from reviewbot.metrics import Metrics
 
 T = TypeVar("T")
 Variables = Mapping[str, str | int | None]
@@ -203,16 +204,20 @@ class GitHub:
         timeout_seconds: float = 30,
         user_agent: str = "reviewbot",
         write_limits: Sequence[tuple[int, float]] = WRITE_LIMITS,
+        metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
-        self._transport = Transport(session, api_url=api_url, timeout_seconds=timeout_seconds, clock=self._clock)
+        self._metrics = metrics or Metrics()
+        self._transport = Transport(
+            session, api_url=api_url, timeout_seconds=timeout_seconds, clock=self._clock, metrics=self._metrics
+        )
         self._user_agent = user_agent
         self._write_limits = write_limits
         self._gates: dict[int, Gate] = {}
         self._tokens: dict[tuple[int, int | None], InstallationToken] = {}
         key = AppKey(app_id, private_key, self._clock)
-        self.app = self._client(key, Gate("the App", self._clock), paced=False)
+        self.app = self._client(key, Gate("the App", self._clock, self._metrics), paced=False)
 
     def installation(self, installation_id: int, repository_id: int | None = None) -> Client:
         """A client for one installation, its token narrowed to one repository where that is given.
@@ -230,7 +235,8 @@ class GitHub:
         if gate is None:
             if len(self._gates) >= _MANY:
                 self._gates = {known: kept for known, kept in self._gates.items() if not kept.idle}
-            gate = Gate(f"installation {installation_id}", self._clock, write_limits=self._write_limits)
+            name = f"installation {installation_id}"
+            gate = Gate(name, self._clock, self._metrics, write_limits=self._write_limits)
             self._gates[installation_id] = gate
         return gate
 

@@ -12,6 +12,7 @@ import structlog
 from reviewbot.errors import GitHubRateLimited
 from reviewbot.github.clock import Clock
 from reviewbot.github.replies import Reply, budget_is_spent, is_rate_limited, limit_wait
+from reviewbot.metrics import Metrics
 
 # (requests, seconds): content-creating requests that GitHub accepts.
 # Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
@@ -28,9 +29,12 @@ log = structlog.get_logger(__name__)
 class Gate:
     """Everything of one installation passes here: few at once, writes one by one, nothing while it is limited."""
 
-    def __init__(self, name: str, clock: Clock, *, write_limits: Sequence[tuple[int, float]] = WRITE_LIMITS) -> None:
+    def __init__(
+        self, name: str, clock: Clock, metrics: Metrics, *, write_limits: Sequence[tuple[int, float]] = WRITE_LIMITS
+    ) -> None:
         self._name = name
         self._clock = clock
+        self._waited = metrics.github_wait
         self._write_limits = tuple(write_limits)
         self._slots = asyncio.Semaphore(_CONCURRENT)
         self._writing = asyncio.Lock()
@@ -101,4 +105,5 @@ class Gate:
         if wait > _LONGEST_SLEEP:
             raise GitHubRateLimited(f"{self._name} has written as much as GitHub accepts for now.", retry_after=wait)
         if wait > 0:
+            self._waited.inc(wait)
             await self._clock.sleep(wait)

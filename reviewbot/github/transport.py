@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import aiohttp
 import structlog
@@ -12,7 +12,8 @@ from yarl import URL
 
 from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable
 from reviewbot.github.clock import Clock
-from reviewbot.github.replies import TOO_LARGE, Reply
+from reviewbot.github.replies import TOO_LARGE, Reply, is_rate_limited
+from reviewbot.metrics import Metrics
 
 JSON_LIMIT = 16 * 1024 * 1024  # bytes
 
@@ -44,7 +45,9 @@ class _Dropped(GitHubUnavailable):
 class Transport:
     """Sends requests below `api_url` and nowhere else. Raises GitHubUnavailable and GitHubRefused only."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, api_url: str, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, api_url: str, timeout_seconds: float, clock: Clock, metrics: Metrics
+    ) -> None:
         self._base = _base(api_url.rstrip("/"))
         self.api_url = str(self._base)
         self.api_version: str | None = API_VERSION  # None once the server turned out not to know it
@@ -52,6 +55,7 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._requests = metrics.github_requests
 
     async def send(self, request: Request) -> Reply:
         """The answer, whatever its status. A GET is tried three times when GitHub stumbles, a POST or PATCH once.
@@ -76,11 +80,20 @@ class Transport:
     async def _follow(self, request: Request) -> Reply:
         url = self._held(URL(request.url, encoded=True))
         for _ in range(_MOST_HOPS):
-            reply = await self._exchange(replace(request, url=str(url)), url)
+            reply = await self._counted(request, url)
             if reply.status not in (301, 302, 307, 308):
                 return reply
             url = self._held(_destination(request.method, url, reply))
         raise GitHubRefused(f"GitHub redirected {request.method} {url.path} more than {_MOST_HOPS} times.")
+
+    async def _counted(self, request: Request, url: URL) -> Reply:
+        try:
+            reply = await self._exchange(request, url)
+        except GitHubUnavailable:
+            self._requests.labels("unreachable").inc()
+            raise
+        self._requests.labels("limited" if is_rate_limited(reply) else f"{reply.status // 100}xx").inc()
+        return reply
 
     async def _exchange(self, request: Request, url: URL) -> Reply:
         target = f"{request.method} {url.raw_path}"  # raw: nothing in a path can break a line of a log

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from reviewbot.github import tokens
 from reviewbot.github.client import Client, GitHub
 from tests.github.scripted import Hands, ScriptedGitHub, issued
 
@@ -19,6 +21,14 @@ REPOSITORY = 7
 @pytest.fixture(scope="session")
 def private_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_are_checked_once() -> Iterator[None]:
+    """Checking the primes of a key takes longer than most tests here; each key is still checked for real, once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_loaded", functools.cache(tokens._loaded))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from reviewbot.errors import GitHubRateLimited, NotPermitted
 from reviewbot.github.client import Client, GitHub
-from reviewbot.github.limits import WRITE_LIMITS, Gate
+from reviewbot.github.limits import Gate
 from reviewbot.github.models import AppRef
 from reviewbot.github.replies import Reply
+from reviewbot.metrics import Metrics
 from tests.github.conftest import INSTALLATION
 from tests.github.scripted import Answer, Hands, ScriptedGitHub, issued
 
@@ -130,7 +131,8 @@ async def test_a_missing_permission_is_no_limit_even_when_it_uses_up_the_budget(
 async def test_an_idle_bot_writes_without_waiting_and_a_busy_one_is_held_to_eighty_a_minute(
     fake: ScriptedGitHub, session: aiohttp.ClientSession, pem: str, hands: Hands
 ) -> None:
-    github = GitHub(session, app_id=1, private_key=pem, api_url=fake.url, clock=hands.clock)
+    metrics = Metrics()
+    github = GitHub(session, app_id=1, private_key=pem, api_url=fake.url, clock=hands.clock, metrics=metrics)
     client = github.installation(INSTALLATION)
     fake.script("POST", "/thing", Answer({"id": 1}, status=201))
     fake.script("GET", "/thing", THING)
@@ -144,15 +146,17 @@ async def test_an_idle_bot_writes_without_waiting_and_a_busy_one_is_held_to_eigh
     hands.turn(57)
     await client.post("/thing", {}, {}, AppRef)  # three seconds are slept off rather than handed on
     assert hands.slept == [3]
+    assert metrics.registry.get_sample_value("reviewbot_github_wait_seconds_total") == 3
 
 
 @settings(max_examples=50, deadline=None)
 @given(pauses=st.lists(st.floats(min_value=0, max_value=400), min_size=1, max_size=30), burst=st.integers(1, 60))
+@example(pauses=[61.0] * 12, burst=60)
 async def test_no_minute_sees_more_than_eighty_writes_and_no_hour_more_than_five_hundred(
     pauses: list[float], burst: int
 ) -> None:
     hands = Hands()
-    gate = Gate("x", hands.clock)
+    gate = Gate("x", hands.clock, Metrics())
     written: list[float] = []
     for pause in pauses:
         hands.turn(pause)
@@ -162,14 +166,14 @@ async def test_no_minute_sees_more_than_eighty_writes_and_no_hour_more_than_five
                     written.append(hands.now)
             except GitHubRateLimited:
                 break
-    for count, seconds in WRITE_LIMITS:
+    for count, seconds in ((80, 60), (500, 3600)):
         for earlier, later in zip(written, written[count:], strict=False):
             assert later - earlier >= seconds - 1e-6
 
 
 async def test_writes_of_one_installation_go_one_by_one_and_reads_at_most_four_at_once(hands: Hands) -> None:
     async def most_inside(*, writes: bool) -> int:
-        gate = Gate("x", hands.clock, write_limits=())
+        gate = Gate("x", hands.clock, Metrics(), write_limits=())
         inside = most = 0
 
         async def one() -> None:
@@ -198,10 +202,11 @@ async def test_of_a_thousand_installations_only_those_with_something_to_remember
     assert len(github._gates) <= 1001
     assert len(github._tokens) <= 1001
     assert await limited(github.installation(INSTALLATION)) == 3000
+    assert len(fake.requests("GET", "/thing")) == 1
 
 
 async def test_a_write_that_waits_for_its_turn_is_not_sent_when_a_limit_is_met_meanwhile(hands: Hands) -> None:
-    gate = Gate("x", hands.clock, write_limits=((1, 4.0),))
+    gate = Gate("x", hands.clock, Metrics(), write_limits=((1, 4.0),))
     limit = Reply("GET /x", 429, CIMultiDict({"retry-after": "30"}), b"")
 
     async def sleep(seconds: float) -> None:
@@ -219,7 +224,7 @@ async def test_a_write_that_waits_for_its_turn_is_not_sent_when_a_limit_is_met_m
 
 
 async def test_writes_that_wait_leave_the_way_free_for_reads(hands: Hands) -> None:
-    gate = Gate("x", hands.clock)
+    gate = Gate("x", hands.clock, Metrics())
     finish = asyncio.Event()
 
     async def write() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from contextlib import nullcontext
 from typing import Any
 
 import aiohttp
 import pytest
 
-from reviewbot.errors import ConfigError, GitHubRefused, GitHubUnavailable, ReviewBotError
+from reviewbot.errors import ConfigError, GitHubRateLimited, GitHubRefused, GitHubUnavailable, ReviewBotError
 from reviewbot.github import pulls
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import AppRef
 from reviewbot.github.replies import TOO_LARGE
 from reviewbot.github.transport import API_VERSION
+from reviewbot.metrics import Metrics
 from tests.github.conftest import INSTALLATION
 from tests.github.scripted import Answer, Hands, ScriptedGitHub, issued
 
@@ -357,6 +359,27 @@ async def test_a_503_with_retry_after_is_left_to_the_worker(fake: ScriptedGitHub
         await ask(client)
     assert caught.value.retry_after == 17
     assert len(fake.requests("GET", "/thing")) == 1
+
+
+async def test_every_request_is_counted_by_how_it_ended(
+    fake: ScriptedGitHub, session: aiohttp.ClientSession, pem: str, hands: Hands
+) -> None:
+    metrics = Metrics()
+    github = GitHub(session, app_id=1, private_key=pem, api_url=fake.url, clock=hands.clock, metrics=metrics)
+    moved = Answer(status=301, headers={"location": "/thing"})
+    limited = Answer({"message": "You have exceeded a secondary rate limit"}, status=403)
+    fake.script("GET", "/thing", moved, Answer(status=502), THING, Answer(b"{"), Answer(status=410), limited)
+    for outcome in (None, GitHubUnavailable, GitHubRefused, GitHubRateLimited):
+        with nullcontext() if outcome is None else pytest.raises(outcome):
+            await ask(github.app)
+    fake.script("POST", "/thing", Answer(drop=True))
+    hands.turn(60)
+    with pytest.raises(GitHubUnavailable):
+        await github.app.post("/thing", {}, {}, AppRef)
+    name = "reviewbot_github_requests_total"
+    outcomes = ("2xx", "3xx", "4xx", "5xx", "limited", "unreachable")
+    counted = {outcome: metrics.registry.get_sample_value(name, {"outcome": outcome}) for outcome in outcomes}
+    assert counted == {"2xx": 2, "3xx": 1, "4xx": 1, "5xx": 1, "limited": 1, "unreachable": 1}
 
 
 # --- size -------------------------------------------------------------------------------------------------------
