@@ -124,7 +124,7 @@ class Standin:
             raise ConfigError(f"there is a repository {full_name} already")
         git = await GitRepository.open(Path(path))
         owner = self.world.account(owner_login, owner_type)
-        installation = self._installation_for(owner.login, installation_id)
+        installation = self.world.installation_on(owner, installation_id)
         repo = Repository(
             id=self.world.next_id(),
             name=name,
@@ -220,7 +220,7 @@ class Standin:
             fork=Fork(self.world.next_id(), place.name, who) if fork else None,
         )
         place.pulls[number] = pull
-        self._point_refs(place, pull)
+        place.point_refs(pull)
         await self.events.pull_request(place, pull, "opened", who)
         await self._request_suite(place, pull)
         return number
@@ -362,16 +362,6 @@ class Standin:
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _installation_for(self, owner: str, installation_id: int | None) -> Installation:
-        account = self.world.account(owner)
-        for known in self.world.installations.values():
-            if known.id == installation_id or (installation_id is None and known.account is account):
-                return known
-        number = installation_id if installation_id is not None else self.world.next_id()
-        made = Installation(number, account, dict(self.world.permissions), self.world.now())
-        self.world.installations[number] = made
-        return made
-
     def _pull(self, repo: str, number: int) -> tuple[Repository, PullRequest]:
         place = self.repository(repo)
         if number not in place.pulls:
@@ -383,7 +373,7 @@ class Standin:
         _, pull = self._pull(place.full_name, number)
         before, after = pull.head_sha, await place.git.commit_sha(head)
         pull.head_sha, pull.updated_at = after, self.world.now()
-        self._point_refs(place, pull)
+        place.point_refs(pull)
         if pull.closed_at is None and before != after:
             extra = {"before": before, "after": after}
             await self.events.pull_request(place, pull, "synchronize", pull.author, extra)
@@ -396,9 +386,3 @@ class Standin:
     async def _request_suite(self, place: Repository, pull: PullRequest) -> None:
         if pull.fork is None:  # commits of a fork belong to no branch of this repository
             await self.events.check_suite(place, pull.head_sha, "requested", pull.author)
-
-    def _point_refs(self, place: Repository, pull: PullRequest) -> None:
-        place.refs[f"refs/pull/{pull.number}/head"] = pull.head_sha
-        if pull.fork is None:
-            place.refs[pull.head_ref] = pull.head_sha
-            place.refs[f"refs/heads/{pull.head_ref}"] = pull.head_sha

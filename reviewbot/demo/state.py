@@ -85,6 +85,12 @@ class Repository(msgspec.Struct):
             return "admin"
         return self.permissions.get(account.login.lower(), "none" if self.private else "read")
 
+    def point_refs(self, pull: PullRequest) -> None:
+        """Let the names of a pull request's head stand for its head of now."""
+        self.refs[f"refs/pull/{pull.number}/head"] = pull.head_sha
+        if pull.fork is None:
+            self.refs[pull.head_ref] = self.refs[f"refs/heads/{pull.head_ref}"] = pull.head_sha
+
     async def resolve(self, name: str) -> str | None:
         """The commit that a branch, tag, SHA or a name of the platform's own stands for."""
         if name in self.refs:
@@ -317,6 +323,15 @@ class World:
         """The repository that once had that name."""
         wanted = full_name.lower()
         return next((repo for repo in self.repositories.values() if wanted in repo.former_names), None)
+
+    def installation_on(self, account: Account, number: int | None = None) -> Installation:
+        """The installation of that id, or else the account's; made when there is none."""
+        for known in self.installations.values():
+            if known.id == number or (number is None and known.account is account):
+                return known
+        made = Installation(number or self.next_id(), account, dict(self.permissions), self.now())
+        self.installations[made.id] = made
+        return made
 
     def repositories_of(self, installation: Installation) -> list[Repository]:
         """What an installation can see."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from reviewbot.demo.pipeline import MAX_RECORDED_BODY_BYTES, Exchange
@@ -144,7 +144,9 @@ def _description() -> dict[str, Any]:
 def _registry() -> Registry[Any]:
     schemas = {name: _converted(schema) for name, schema in _description()["components"]["schemas"].items()}
     document = {"components": {"schemas": schemas}}
-    return Registry().with_resource(_URI, Resource.from_contents(document, default_specification=DRAFT202012))
+    empty: Registry[Any] = Registry()
+    found: Registry[Any] = empty.with_resource(_URI, DRAFT202012.create_resource(document))
+    return found
 
 
 def _converted(schema: Any) -> Any:
@@ -154,7 +156,7 @@ def _converted(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     left_out = ("nullable", "example", "examples", "description", "title", "default", "deprecated")
-    plain = {
+    plain: dict[str, Any] = {
         key: {name: _converted(part) for name, part in value.items()} if key == "properties" else _converted(value)
         for key, value in schema.items()
         if key == "properties" or key not in left_out

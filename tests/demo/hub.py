@@ -76,7 +76,7 @@ def make_repository(path: Path) -> Commits:
             )),
             _commit("later", "Add a header", 3, {"src/app.py": APP_PY_LATER}, parent="topic"),
             _commit("forced", "Change otherwise", 4, {"src/app.py": APP_PY_OTHER}, parent="main"),
-            _commit("huge", "A huge file", 5, {"huge.txt": b"x\n" * 21_000, "wide.txt": b"y" * 1_200_000}, parent="main"),
+            _commit("huge", "Huge", 5, {"huge.txt": b"x\n" * 21_000, "wide.txt": b"y" * 1_200_000}, parent="main"),
             _commit("many", "Many files", 6, {f"many/{number:03}.txt": b"z\n" for number in range(301)}, parent="main"),
         )
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -31,9 +32,9 @@ async def test_the_app_sees_itself_its_installations_and_where_it_is_installed(h
     ],
 )
 async def test_a_jwt_outside_github_s_limits_is_refused_with_401(
-    hub: Hub, claims: dict[str, int], message: str
+    hub: Hub, claims: dict[str, Any], message: str
 ) -> None:
-    reply = await hub.call("GET", "/app", authorization=f"Bearer {hub.app_jwt(**claims)}")  # type: ignore[arg-type]
+    reply = await hub.call("GET", "/app", authorization=f"Bearer {hub.app_jwt(**claims)}")
     assert reply.status == 401
     assert reply.json["message"].startswith(message)
 
@@ -44,7 +45,7 @@ async def test_a_jwt_of_another_key_or_another_algorithm_is_refused(hub: Hub) ->
     for forged in (
         jwt.encode(claims, new_app_key()[0], algorithm="RS256"),
         jwt.encode(claims, "x" * 32, algorithm="HS256"),
-        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "", algorithm="none"),
     ):
         reply = await hub.call("GET", "/app", authorization=f"Bearer {forged}")
         assert (reply.status, reply.json["message"]) == (401, "A JSON web token could not be decoded")
@@ -76,15 +77,15 @@ async def test_a_narrowed_token_opens_only_its_repositories_and_permissions(hub:
     await hub.open()
     shop = hub.standin.repository(REPO)
     token = await hub.new_token(repository_ids=[shop.id], permissions={"checks": "write", "pull_requests": "read"})
-    narrowed = {"authorization": f"token {token}"}
-    assert (await hub.call("GET", f"/repos/{REPO}/pulls/1", **narrowed)).status == 200  # type: ignore[arg-type]
-    assert (await hub.call("GET", "/repos/acme/secret", **narrowed)).status == 404  # type: ignore[arg-type]
-    assert (await hub.call("GET", f"/repositories/{other.id}", **narrowed)).status == 404  # type: ignore[arg-type]
-    assert (await hub.call("GET", "/repos/acme/open", **narrowed)).status == 200  # type: ignore[arg-type]
+    narrowed: dict[str, Any] = {"authorization": f"token {token}"}
+    assert (await hub.call("GET", f"/repos/{REPO}/pulls/1", **narrowed)).status == 200
+    assert (await hub.call("GET", "/repos/acme/secret", **narrowed)).status == 404
+    assert (await hub.call("GET", f"/repositories/{other.id}", **narrowed)).status == 404
+    assert (await hub.call("GET", "/repos/acme/open", **narrowed)).status == 200
     body = {"name": "x", "head_sha": commits.head}
-    reply = await hub.call("POST", "/repos/acme/open/check-runs", json=body, **narrowed)  # type: ignore[arg-type]
+    reply = await hub.call("POST", "/repos/acme/open/check-runs", json=body, **narrowed)
     assert reply.status == 403
-    reply = await hub.call("POST", f"/repos/{REPO}/pulls/1/reviews", json={}, **narrowed)  # type: ignore[arg-type]
+    reply = await hub.call("POST", f"/repos/{REPO}/pulls/1/reviews", json={}, **narrowed)
     assert (reply.status, reply.json["message"]) == (403, "Resource not accessible by integration")
     assert reply.headers["X-Accepted-GitHub-Permissions"] == "pull_requests=write"
 

@@ -12,7 +12,8 @@ COMMENTS = f"/repos/{REPO}/pulls/1/comments"
 ISSUE = f"/repos/{REPO}/issues/1/comments"
 THREADS = """query($n: Int!) { repository(owner: "acme", name: "shop") { pullRequest(number: $n) {
   headRefOid reviewThreads(first: 10) { totalCount pageInfo { hasNextPage }
-    nodes { id isResolved isOutdated path line comments(first: 5) { nodes { databaseId body author { login } } } } } } } }
+    nodes { id isResolved isOutdated path line
+      comments(first: 5) { nodes { databaseId body author { login } } } } } } } }
 """
 
 

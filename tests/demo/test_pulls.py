@@ -84,7 +84,8 @@ async def test_lists_come_in_pages_linked_on_the_stand_in_s_own_host(hub: Hub) -
     reply = await hub.call("GET", f"{PULL}/files?per_page=100&page=2")
     assert len(reply.json) == 100
     root = f"{hub.url}/repositories/{repo_id}/pulls/1/files?per_page=100"
-    links = dict(reversed(part.split("; rel=")) for part in reply.headers["Link"].split(", "))
+    parts = (part.split("; rel=") for part in reply.headers["Link"].split(", "))
+    links = {relation: target for target, relation in parts}
     assert links == {
         '"prev"': f"<{root}&page=1>", '"next"': f"<{root}&page=3>", '"last"': f"<{root}&page=4>",
         '"first"': f"<{root}&page=1>",
@@ -133,7 +134,7 @@ async def test_a_renamed_repository_redirects_a_get_with_301_and_a_post_with_307
     post = await hub.call("POST", f"/repos/{REPO}/check-runs", json=body)
     assert post.status == 307
     assert (await hub.call("POST", post.headers["Location"], json=body)).status == 201
-    assert hub.events()[-2:] == ["repository.renamed", "check_run.created"] or "repository.renamed" in hub.events()
+    assert "repository.renamed" in hub.events()
 
 
 async def test_requests_need_a_user_agent_and_a_known_api_version(hub: Hub) -> None:

@@ -13,6 +13,7 @@ REVIEWS = f"/repos/{REPO}/pulls/1/reviews"
 OUTSIDE = (
     "Pull request review thread line must be part of the diff and Pull request review thread diff hunk can't be blank"
 )
+APART = "Pull request review thread start line must be part of the same hunk as the line."
 
 
 def remark(**place: Any) -> dict[str, Any]:
@@ -74,7 +75,7 @@ async def test_of_many_pending_reviews_at_once_one_is_made(hub: Hub) -> None:
         ({"path": "logo.png", "line": 1}, OUTSIDE),
         ({"line": 5, "start_line": 5}, "Pull request review thread start line must precede the end line."),
         ({"line": 5, "start_line": 6}, "Pull request review thread start line must precede the end line."),
-        ({"line": 30, "start_line": 5}, "Pull request review thread start line must be part of the same hunk as the line."),
+        ({"line": 30, "start_line": 5}, APART),
         ({"position": 99}, "Position could not be resolved"),
         ({"line": 5, "body": " "}, "Pull request review thread body can't be blank"),
         ({"line": 5, "body": "x" * 65_537}, "body is too long (maximum is 65536 characters)"),

@@ -50,7 +50,7 @@ async def test_a_person_can_do_everything_with_curl(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("command", "fields", "status", "message"),
     [
-        ("push", {"repo": "no/where", "number": 1, "head": "x"}, 422, "there is no repository no/where; there are: acme/shop"),
+        ("push", {"repo": "no/where", "number": 1, "head": "x"}, 422, "no repository no/where; there are: acme/shop"),
         ("push", {"repo": REPO, "number": 9, "head": "x"}, 422, "acme/shop has no pull request 9; there are: none"),
         ("push", {"repo": REPO}, 400, "Fields: repo, number, head"),
         ("pulls", {"repo": REPO, "base": "main", "head": "nowhere", "title": "x"}, 422, "nowhere"),

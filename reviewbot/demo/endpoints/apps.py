@@ -10,6 +10,9 @@ from reviewbot.demo.auth import MAX_TOKEN_REPOSITORIES, TokenShape, allows
 from reviewbot.demo.shapes import accounts
 from reviewbot.demo.state import Installation, Repository, iso
 
+# What the request header X-GitHub-Stateless-S2S-Token may ask for.
+_SHAPES: dict[str, TokenShape] = {"enabled": "stateless", "disabled": "classic"}
+
 
 class TokenRequest(msgspec.Struct):
     """How far a token is to reach."""
@@ -50,8 +53,7 @@ async def create_token(call: Call) -> Answer:
     request = call.read(TokenRequest)
     chosen = _chosen_repositories(call, item, request)
     permissions = _chosen_permissions(item, request.permissions)
-    wish = call.headers.get("X-GitHub-Stateless-S2S-Token", "").lower()
-    shape: TokenShape | None = {"enabled": "stateless", "disabled": "classic"}.get(wish)  # type: ignore[assignment]
+    shape = _SHAPES.get(call.headers.get("X-GitHub-Stateless-S2S-Token", "").lower())
     ids = None if chosen is None else [repo.id for repo in chosen]
     token = call.platform.authority.issue(item, permissions, ids, shape)
     body: Json = {
