@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,12 +11,13 @@ import msgspec
 
 from reviewbot.llm.rules.model import Language, Severity
 
-RULE_FILES = ("python.yml", "javascript.yml", "go.yml")
+RULE_FILES = ("python.yml", "javascript.yml", "go.yml", "java.yml")
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One syntax rule. `rule`, `constraints` and `utils` are ast-grep's own rule form.
 
+    `words` are texts of which at least one stands in every match: without any of them the rule is not even compiled.
     `report` names the meta-variable whose lines are told instead of the whole match; `only_if` a predicate of
     arguments.py that the match must pass too. `whole_file` rules look for something that is missing elsewhere, so
     they do not run on fragments; `skip_tests` rules do not run on tests, samples and fixtures.
@@ -30,6 +32,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     constraints: dict[str, Any] = {}
     utils: dict[str, Any] = {}
     languages: tuple[Language, ...] = ()  # empty: those of the file
+    words: tuple[str, ...] = ()
     report: str | None = None
     only_if: str | None = None
     whole_file: bool = False
@@ -57,9 +60,43 @@ def load(name: str) -> tuple[Rule, ...]:
     text = files("reviewbot.llm.rules").joinpath(name).read_bytes()
     book = msgspec.yaml.decode(text, type=RuleFile)
     return tuple(
-        msgspec.structs.replace(rule, languages=rule.languages or book.languages, utils={**book.utils, **rule.utils})
+        msgspec.structs.replace(
+            rule,
+            rule=_plain(rule.rule),
+            constraints=_plain(rule.constraints),
+            utils=_plain({name: util for name, util in {**book.utils, **rule.utils}.items() if name in str(rule)}),
+            languages=rule.languages or book.languages,
+        )
         for rule in book.rules
     )
+
+
+_CLASS = re.compile(r"\\\\|\\[wsdb]|\[|\]|\\.")
+_ASCII = {r"\w": "0-9A-Za-z_", r"\s": r" \t\r\n\f", r"\d": "0-9"}
+
+
+def _plain(part: Any) -> Any:
+    """The same rule with ASCII classes in its expressions: ast-grep compiles them for each file, Unicode ones slowly."""
+    if isinstance(part, dict):
+        return {key: _ascii(value) if key == "regex" else _plain(value) for key, value in part.items()}
+    return [_plain(item) for item in part] if isinstance(part, list) else part
+
+
+def _ascii(regex: str) -> str:
+    in_class = False
+
+    def swap(match: re.Match[str]) -> str:
+        nonlocal in_class
+        token = match[0]
+        if token in ("[", "]"):
+            in_class = token == "["
+        if token == r"\b":
+            return r"(?-u:\b)"
+        if token in _ASCII:
+            return _ASCII[token] if in_class else f"[{_ASCII[token]}]"
+        return token
+
+    return _CLASS.sub(swap, regex)
 
 
 @cache

@@ -69,6 +69,8 @@ def _matches(piece: Piece, language: Language, rules: list[Rule], clock: Clock) 
         raise NotChecked("nested too deeply for the syntax rules")
     for rule in rules:
         clock.remaining()
+        if rule.words and not any(word in piece.text for word in rule.words):
+            continue
         for node in root.find_all(rule.config):
             if rule.only_if and not PREDICATES[rule.only_if](node):
                 continue
