@@ -18,6 +18,7 @@ Trigger = Literal[
     "synchronize",
     "reopened",
     "ready_for_review",
+    "base_changed",
     "check_run_rerequested",
     "check_suite_rerequested",
     "comment",

@@ -1,0 +1,78 @@
+"""`check_suite`: somebody pressed "Re-run all checks" on a commit of ours."""
+
+from __future__ import annotations
+
+import msgspec
+from gidgethub.routing import Router
+
+from reviewbot.webhooks.incoming import (
+    Account,
+    Decision,
+    Id,
+    Ignored,
+    Incoming,
+    Moment,
+    Number,
+    Ref,
+    Repository,
+    Sha,
+    decides,
+)
+
+router = Router()
+
+
+class Base(msgspec.Struct, frozen=True):
+    repo: Ref
+
+
+class PullRequest(msgspec.Struct, frozen=True):
+    number: Number
+    base: Base
+
+
+class CheckSuite(msgspec.Struct, frozen=True):
+    id: Id
+    head_sha: Sha
+    app: Ref
+    updated_at: Moment
+    pull_requests: list[PullRequest] | None = None
+
+
+class Payload(msgspec.Struct, frozen=True):
+    installation: Ref
+    repository: Repository
+    sender: Account
+    check_suite: CheckSuite
+
+
+@router.register("check_suite", action="rerequested")
+@decides
+async def asked_again(incoming: Incoming) -> Decision:
+    payload = incoming.read(Payload)
+    suite = payload.check_suite
+    if suite.app.id != incoming.app.id:
+        return Ignored("the check suite belongs to another App", head_sha=suite.head_sha)
+    if payload.sender.is_bot:
+        return Ignored(f"a bot did this ({payload.sender.login})", head_sha=suite.head_sha)
+    number = await _pull_request(incoming, payload)
+    if number is None:
+        return Ignored("the commit belongs to no pull request that was reviewed", head_sha=suite.head_sha)
+    return incoming.request(
+        installation=payload.installation.id,
+        repository=payload.repository,
+        pull_request=number,
+        head_sha=suite.head_sha,
+        trigger="check_suite_rerequested",
+        asked_at=suite.updated_at,
+        key=f"check_suite:{suite.id}:{suite.updated_at.isoformat()}",
+    )
+
+
+async def _pull_request(incoming: Incoming, payload: Payload) -> int | None:
+    """As GitHub says, who names none for forks and may name one of another repository; else as we remember."""
+    for pull in payload.check_suite.pull_requests or ():
+        if pull.base.repo.id == payload.repository.id:
+            return pull.number
+    before = await incoming.known.request_of_head(payload.repository.id, payload.check_suite.head_sha)
+    return before.pull_request if before else None
