@@ -25,6 +25,7 @@ DIFF = (
     "--no-textconv",
     "--find-renames",
     "--unified=3",
+    "--submodule=short",
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )

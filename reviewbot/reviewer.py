@@ -21,6 +21,8 @@ CONTENT_LIMIT = 1 << 20  # bytes of a file that a provider which reads whole fil
 CONTENT_REQUESTS = 4
 PROMPT_TOKENS = 60_000  # of one call; models read more, but not as carefully
 TASK_TOKENS = 4_000  # instructions and the pull request's description, beside the diff
+RESERVE = 0.8  # the estimate of tokens may be too low by a fifth
+MAX_CALLS = 12  # of one review
 
 FetchContent = Callable[[str], Awaitable[bytes | None]]
 
@@ -71,12 +73,27 @@ class Ledger(Protocol):
 def scope(files: Sequence[FileDiff], provider: Provider, *, max_files: int, max_output_tokens: int) -> Scope:
     """Divide a change into what is reviewed, in portions that fit the provider, and what is left out."""
     selection = select(files, max_files=max_files)
-    budget = provider.context_tokens - max_output_tokens - TASK_TOKENS
+    budget = int((provider.context_tokens - max_output_tokens - TASK_TOKENS) * RESERVE)
     if not provider.needs_content:
         budget = min(budget, PROMPT_TOKENS)
     chunks = chunk(selection.reviewed, budget_tokens=max(budget, MIN_BUDGET_TOKENS))
-    left_out = selection.left_out + tuple(part for each in chunks for part in each.left_out)
-    return Scope(tuple(files), selection.reviewed, left_out, chunks)
+    chunks, beyond = chunks[:MAX_CALLS], chunks[MAX_CALLS:]
+    kept = {file.path for each in chunks for file in each.files}
+    left_out = (
+        *selection.left_out,
+        *(part for each in chunks for part in each.left_out),
+        *(
+            LeftOut(path, _too_much(path in kept))
+            for path in dict.fromkeys(f.path for each in beyond for f in each.files)
+        ),
+    )
+    reviewed = tuple(file for file in selection.reviewed if file.path in kept)
+    return Scope(tuple(files), reviewed, left_out, chunks)
+
+
+def _too_much(partly: bool) -> str:
+    what = "was read only in part" if partly else "was not read"
+    return f"{what}: the change is more than {MAX_CALLS} prompts can hold"
 
 
 async def contents(files: Sequence[FileDiff], fetch: FetchContent) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -141,7 +142,9 @@ class Steps:
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         files = await self._files(client, story)
         settings = self._settings
-        found = scope(files, self._provider, max_files=settings.max_files, max_output_tokens=settings.max_output_tokens)
+        found = await asyncio.to_thread(  # seconds of work for the largest changes
+            scope, files, self._provider, max_files=settings.max_files, max_output_tokens=settings.max_output_tokens
+        )
         coverage = pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
             files=len(files), reviewed=len(found.reviewed), left_out=len(found.left_out), coverage=coverage.ref
@@ -162,7 +165,7 @@ class Steps:
     async def _files(self, client: Client, story: Story) -> tuple[FileDiff, ...]:
         changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
         if isinstance(changed, bytes):
-            return parse(changed)
+            return await asyncio.to_thread(parse, changed)
         return tuple(
             parse_patch(
                 filename=file.filename,
