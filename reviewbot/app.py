@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
-import msgspec
 import structlog
 from rich.progress import Progress, TaskID
 
@@ -28,6 +27,7 @@ from reviewbot.embedded import embedded_postgres
 from reviewbot.errors import ConfigError, RetryableError
 from reviewbot.gauges import keep_gauges
 from reviewbot.github.client import GitHub
+from reviewbot.github.deliveries import get_app
 from reviewbot.llm.base import Provider
 from reviewbot.llm.catalog import create
 from reviewbot.metrics import Metrics
@@ -232,6 +232,7 @@ class Service:
             api_url=github.api_url,
             timeout_seconds=github.timeout_seconds,
             user_agent=f"reviewbot/{our_version()} ({settings.instance})",
+            metrics=self.metrics,
         )
 
     def _workers(self, github: GitHub, slug: str) -> tuple[Worker, Keeper]:
@@ -310,16 +311,12 @@ def make_provider(settings: Settings) -> Provider:
     )
 
 
-class _App(msgspec.Struct):
-    slug: str
-
-
 async def ask_slug(github: GitHub) -> str:
     """The App's name in its address, from GitHub. Raises GitHub's errors; unreachable is tried a few times."""
     for pause in SLUG_WAITS:
         await asyncio.sleep(pause)
         try:
-            return (await github.app.get("/app", {}, _App)).slug
+            return (await get_app(github.app)).slug
         except RetryableError as error:
             logger.warning("GitHub does not say the App's name yet", error=str(error))
             failure = error
