@@ -24,6 +24,7 @@ class Vendor:
 
     name: str
     base_path: str
+    path: str  # where a question to "some-model" must arrive
     key_header: str
     request_id: str
     answer: Callable[..., Body]
@@ -138,6 +139,7 @@ def _google_answer(text: str, finish: str = "complete", cached: int = 0) -> Body
 OPENAI = Vendor(
     name="openai",
     base_path="/v1",
+    path="/v1/chat/completions",
     key_header="Authorization",
     request_id="x-request-id",
     answer=_openai_answer,
@@ -148,6 +150,7 @@ OPENAI = Vendor(
 ANTHROPIC = Vendor(
     name="anthropic",
     base_path="",
+    path="/v1/messages",
     key_header="x-api-key",
     request_id="request-id",
     answer=_anthropic_answer,
@@ -158,6 +161,7 @@ ANTHROPIC = Vendor(
 GOOGLE = Vendor(
     name="google",
     base_path="",
+    path="/v1beta/models/some-model:generateContent",
     key_header="x-goog-api-key",
     request_id="x-none",
     answer=_google_answer,

@@ -19,6 +19,7 @@ from reviewbot.llm.failures import Call, Refusal, lost, timed_out
 from reviewbot.llm.wire import open_client
 
 MAX_TOKENS_REPORTED = 2**31 - 1
+MAX_NAME = 200  # characters kept of a model's name or a request id as the vendor reports them
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +69,11 @@ class RemoteProvider(ABC):
         return Answer(
             text=reply.text,
             provider=self.name,
-            model=reply.model or self.model,
+            model=(reply.model or self.model)[:MAX_NAME],
             finish=reply.finish,
             usage=reply.usage,
             latency_ms=round((time.monotonic() - started) * 1000),
-            request_id=reply.request_id,
+            request_id=(reply.request_id or "")[:MAX_NAME] or None,
             structured=structured,
         )
 

@@ -65,7 +65,9 @@ def test_a_connection_does_not_show_its_key():
     assert KEY not in f"{connection} {connection!r}"
 
 
-@pytest.mark.parametrize("model", ["", "../../admin", "model?key=1", "a b", "model#x", "-x", "m" * 300])
+@pytest.mark.parametrize(
+    "model", ["", "../../admin", "models/../../admin", "model?key=1", "a b", "model#x", "-x", "m" * 300]
+)
 def test_a_model_name_that_could_change_the_address_is_refused(model: str):
     with pytest.raises(ProviderMisconfigured, match="model"):
         create("openai-compatible", base_url="http://127.0.0.1:8080/v1", model=model)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
+import traceback
 
 import pytest
 
@@ -59,7 +60,8 @@ async def test_the_request_carries_the_key_the_schema_and_the_limit_and_offers_n
     assert vendor.text_limit_in(seen.body) == PROMPT.max_output_tokens
     assert PROMPT.user in json.dumps(seen.body)
     assert PROMPT.system in json.dumps(seen.body)
-    assert "some-model" in seen.path + str(seen.body.get("model"))
+    assert seen.path == vendor.path
+    assert seen.body.get("model", "some-model") == "some-model"
     assert not {"tools", "functions"} & seen.body.keys()
 
 
@@ -70,6 +72,14 @@ async def test_an_answer_that_the_vendor_cut_short_says_so_and_keeps_its_text(
     fake = await start(says(vendor.answer('{"summary": "Half', finish)))
     answer = await connect(vendor, fake).ask(PROMPT)
     assert (answer.finish, answer.text) == (finish, '{"summary": "Half')
+
+
+async def test_absurd_counts_and_names_are_cut_to_size(start: Start, connect: Connect):
+    body = OPENAI.answer(TEXT)
+    body |= {"model": "m" * 10_000, "usage": {"prompt_tokens": 10**15, "completion_tokens": -4}}
+    answer = await connect(OPENAI, await start(says(body))).ask(PROMPT)
+    assert answer.model == "m" * 200
+    assert answer.usage == Usage(input_tokens=2**31 - 1, output_tokens=0)
 
 
 async def test_openais_own_refusal_field_is_a_refusal(start: Start, connect: Connect):
@@ -235,11 +245,9 @@ async def test_neither_key_nor_prompt_is_repeated_however_the_vendor_quotes_them
         said = f"Wrong: Bearer {KEY}\n{KEY[:12]} for {PROMPT.user} and\t{PROMPT.system}" + "x" * 1000
         fake = await start(says(vendor.error(said), status=status))
         failure = await _failure(connect(vendor, fake))
-        assert KEY[:8] not in str(failure)
-        assert "salary" not in str(failure)
-        assert "colleague" not in str(failure)
+        shown = "".join(traceback.format_exception(failure))
+        assert not [word for word in (KEY[:8], "salary", "colleague") if word in shown]
         assert len(str(failure)) < 450
-        assert failure.__suppress_context__  # a traceback shows nothing more
 
 
 async def test_no_log_line_of_any_library_holds_the_key(
@@ -259,7 +267,8 @@ async def test_nothing_from_the_environment_reaches_the_vendor(
 ):
     second = await start(hangs)
     alien = {
-        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), second.url()),
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy"), second.url()),
+        **dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5://127.0.0.1:1"),
         **dict.fromkeys(("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"), second.url()),
         **dict.fromkeys(
             ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"), "Authorization: alien\nX-Api-Key: alien\nHost: alien"
@@ -277,6 +286,7 @@ async def test_nothing_from_the_environment_reaches_the_vendor(
     fake = await start(says(vendor.answer(TEXT)))
     assert (await connect(vendor, fake).ask(PROMPT)).text == TEXT
     [seen] = fake.seen
-    assert "alien" not in seen.path + str(dict(seen.headers)) + json.dumps(seen.body)
+    assert seen.path == vendor.path
+    assert "alien" not in str(dict(seen.headers)) + json.dumps(seen.body)
     assert not [name for name in seen.headers if name.lower().startswith("x-stainless")]
     assert second.seen == []

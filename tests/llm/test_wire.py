@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
 import pytest
 
-from reviewbot.llm.wire import open_client
-from tests.fakes_llm import hangs, says
+from reviewbot.llm.wire import UnusableReply, open_client
+from tests.fakes_llm import hangs, says, sends
 from tests.llm.given import KEY, Start
 
 
@@ -25,3 +27,12 @@ async def test_the_key_is_added_below_what_the_sdks_see(start: Start):
         response = await client.get(home.url(), headers={"x-api-key": "placeholder"})
     assert home.seen[0].headers.getall("x-api-key") == [KEY]
     assert KEY not in str(response.request.headers)
+
+
+async def test_unusable_replies_use_up_no_connections(start: Start):
+    home = await start(*[sends(b"<html>", "text/html")] * 65, says({}))
+    async with open_client(home.url(), {}) as client, asyncio.timeout(20):
+        for _ in range(65):
+            with pytest.raises(UnusableReply, match="text/html"):
+                await client.get(home.url())
+        assert (await client.get(home.url())).status_code == 200
