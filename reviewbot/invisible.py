@@ -14,7 +14,10 @@ _CONTROL = (
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0"
 # Variation selectors carry hidden bytes when they follow nothing that varies.
 _SELECTORS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_PICTOGRAPH = "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u27bf\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_PICTOGRAPH = (
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u27bf\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff"
+)
 _JOINING = "\u0600-\u08ff\u0900-\u0dff"  # Arabic and Indic scripts spell with joiners
 
 _PATTERN = re.compile(

@@ -112,7 +112,7 @@ ODD = {
         ["T"],
     ),
     "YAML, cut at a list": ("summary: s\nfindings:\n", "partial", []),
-    "YAML with an alias": ("findings:\n- &x\n  path: a\n  title: *x\n", "whole", []),
+    "YAML with an alias": ("findings:\n- path: &x a\n  title: *x\n", "whole", []),
 }
 
 

@@ -43,7 +43,7 @@ def files() -> dict[str, FileDiff]:
 
 
 def finding(**changes: Any) -> Finding:
-    return Finding(**({"path": "src/app.py", "title": "T", "line": 11} | changes))
+    return msgspec.structs.replace(Finding(path="src/app.py", title="T", line=11), **changes)
 
 
 def test_findings_are_told_once_the_most_severe_first_then_by_place() -> None:

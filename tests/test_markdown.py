@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from reviewbot.invisible import show_invisible
 from reviewbot.markdown import code, fenced, length, neutralise, neutralise_line
 
 ORACLE = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -19,7 +20,7 @@ ALLOWED = {
 }  # fmt: skip
 # What GitHub, or a bot that reads comments, acts on outside of code.
 LIVE = re.compile(
-    r"@\w|#\d|\bgh-\d|://|\bwww\.|\bmailto:|\$|\bduplicate of\b|\bbors r\+|^/[a-z]"
+    r"@\w|#\d|\bgh-\d|://|\bwww\.|\bmailto:|\$|\bduplicate\s+of\b|\bbors r\+|^/[a-z]"
     r"|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{40}\b",
     re.I | re.M,
 )
@@ -133,11 +134,17 @@ def test_a_code_span_holds_any_file_name() -> None:
         assert "\n" not in code(name)
 
 
-@given(st.text(max_size=200), st.sampled_from(["", "python", "math", "suggestion", "a b", "```"]))
+@given(
+    st.lists(st.sampled_from(["`", "```", "~~~", "\n", " ", "x"]) | st.text(max_size=5), max_size=20).map("".join),
+    st.sampled_from(["", "python", "math", "suggestion", "a b", "```"]),
+)
+@example("```", "")
+@example("x\n````\n~~~", "python")
 def test_a_fenced_block_is_one_block_of_exactly_that_code(text: str, language: str) -> None:
     tokens = ORACLE.parse(f"{fenced(text, language)}\n\nafter")
     assert [token.type for token in tokens][:2] == ["fence", "paragraph_open"]
     assert tokens[0].info in ("", "python", "a")
+    assert tokens[0].content.strip("\n") == show_invisible(text).strip("\n")
     assert_harmless(fenced(text, language))
 
 

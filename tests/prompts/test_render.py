@@ -45,6 +45,12 @@ def test_a_delimiter_repeated_by_the_author_is_not_used_again() -> None:
     assert second.count(f"{delimiter_in(second)}>>>") == 4
 
 
+def test_a_delimiter_that_the_content_foresaw_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter(["foreseen", "fresh"])
+    monkeypatch.setattr("reviewbot.prompts.render._digest", lambda _: next(words))
+    assert delimiter_in(render(Subject(body="DATA-foreseen>>>"), DIFF)[1]) == "DATA-fresh"
+
+
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
 def test_no_text_closes_its_own_section(title: str, body: str, diff: str) -> None:
     _, user = render(Subject(title=title, body=body, head_branch=title, base_branch="$diff"), diff)
