@@ -51,7 +51,7 @@ class Caller(msgspec.Struct, frozen=True):
     def limit_key(self) -> str:
         """Whose rate limit the request counts against."""
         if self.token is not None:
-            return f"installation {self.token.installation.id}"
+            return f"installation ID {self.token.installation.id}"
         return "app" if self.is_app else "nobody"
 
     def may(self, permission: str, level: str) -> bool:

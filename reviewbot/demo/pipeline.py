@@ -170,6 +170,8 @@ class Pipeline:
                 if incoming.caller.token is not None:
                     self._platform.authority.revoke(incoming.caller.token)
                 raise ApiError(401, "Bad credentials")
+            case "token-lag":
+                raise ApiError(401, "Bad credentials")
             case "force-push":
                 await self._force_push(trouble, incoming)
             case "bad-gateway" | "lost-reply" | "delayed-visibility":
@@ -230,14 +232,14 @@ class Pipeline:
         }
         if endpoint is not None and endpoint.access == "installation":
             headers["X-Accepted-GitHub-Permissions"] = "; ".join(endpoint.needs)
-        status = bare.status
+        status, body = bare.status, bare.encoded()
         if request.method == "GET" and status == 200:
-            headers["ETag"] = f'W/"{hashlib.sha256(bare.encoded()).hexdigest()}"'
+            headers["ETag"] = f'W/"{hashlib.sha256(body).hexdigest()}"'
             if request.headers.get("If-None-Match") == headers["ETag"]:
                 status = 304
                 limits.give_back(incoming.caller.limit_key)
         headers |= limits.bucket(incoming.caller.limit_key).headers()
-        return msgspec.structs.replace(bare, status=status, headers={**headers, **bare.headers})
+        return msgspec.structs.replace(bare, body=body, status=status, headers={**headers, **bare.headers})
 
 
 def _exchange(incoming: Incoming, answer: Answer, delivered: bool, struck: Sequence[Trouble]) -> Exchange:

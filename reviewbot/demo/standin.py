@@ -61,7 +61,7 @@ class Standin:
         self.world.events = tuple(events)
         self.authority = Authority(self.world, public_key_pem, token_shape)
         self.limits = RateLimits(self.world, rate_limit)
-        self.webhooks = WebhookSender(self.world, webhook_secret, webhook_url)
+        self.webhooks = WebhookSender(self.world, webhook_secret, webhook_url, enterprise=enterprise)
         self.events = Events(self.world, self.webhooks, echo=echo)
         self.troubles = Troubles()
         self._prefix = "/api/v3" if enterprise else ""

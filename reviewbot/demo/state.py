@@ -241,7 +241,7 @@ class CheckOutput(msgspec.Struct):
     annotations: list[Annotation] = msgspec.field(default_factory=list)
 
 
-class Annotation(msgspec.Struct, omit_defaults=False):
+class Annotation(msgspec.Struct):
     """One remark of a check run on lines of a file."""
 
     path: str

@@ -21,6 +21,7 @@ Kind = Literal[
     "secondary-limit",  # status=403 or 429, with retry-after= when given
     "primary-limit",  # nothing left of the rate limit until seconds= from now
     "expired-token",  # 401, and the token used stays worthless
+    "token-lag",  # 401 although the token is good: a fresh one is not known everywhere at once
     "force-push",  # the pull request's head moves to head= just before the request is served
 ]
 KINDS: tuple[str, ...] = get_args(Kind)

@@ -167,7 +167,7 @@ def _check(run: CheckRun) -> CheckView:
 
 
 def _events(pull: PullRequest) -> tuple[Event, ...]:
-    events = [_review_event(pull, review) for review in pull.reviews if _worth_showing(pull, review)]
+    events = [_review_event(pull, review) for review in pull.reviews if _worth_showing(review)]
     for comment in pull.issue_comments:
         remark = Remark(
             id=comment.id, author=comment.author.login, bot=comment.author.type == "Bot",
@@ -177,7 +177,7 @@ def _events(pull: PullRequest) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: event.order))
 
 
-def _worth_showing(pull: PullRequest, review: Review) -> bool:
+def _worth_showing(review: Review) -> bool:
     # A reply makes a review of its own without a body; it is read where it was written.
     return bool(review.body) or review.state != "COMMENTED"
 

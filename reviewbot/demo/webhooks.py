@@ -77,8 +77,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 class WebhookSender:
     """The App's webhook. `url` and `mode` may be changed at any time; without a url every delivery fails."""
 
-    def __init__(self, world: World, secret: str, url: str | None) -> None:
+    def __init__(self, world: World, secret: str, url: str | None, *, enterprise: bool = False) -> None:
         self._world = world
+        self._enterprise = enterprise
         self._secret = secret.encode()
         self._session: aiohttp.ClientSession | None = None
         self._held: list[Message] = []
@@ -146,7 +147,10 @@ class WebhookSender:
 
     def headers(self, message: Message) -> dict[str, str]:
         """The full header set of a delivery."""
+        host = self._world.html_url.partition("://")[2]
+        enterprise = {"X-GitHub-Enterprise-Version": "3.17.0", "X-GitHub-Enterprise-Host": host}
         return {
+            **(enterprise if self._enterprise else {}),
             "Accept": "*/*",
             "Content-Type": "application/json",
             "User-Agent": "GitHub-Hookshot/5d2a1c3",

@@ -46,6 +46,7 @@ async def test_a_jwt_of_another_key_or_another_algorithm_is_refused(hub: Hub) ->
         jwt.encode(claims, new_app_key()[0], algorithm="RS256"),
         jwt.encode(claims, "x" * 32, algorithm="HS256"),
         jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, hub.private_pem, algorithm="RS512"),
     ):
         reply = await hub.call("GET", "/app", authorization=f"Bearer {forged}")
         assert (reply.status, reply.json["message"]) == (401, "A JSON web token could not be decoded")

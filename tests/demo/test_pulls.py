@@ -115,7 +115,7 @@ async def test_an_unchanged_answer_is_304_and_costs_nothing(hub: Hub) -> None:
 
 
 async def test_the_rate_limit_counts_down_to_403_and_starts_again(hub: Hub) -> None:
-    hub.standin.limits.use_up(f"installation {INSTALLATION}", 100)
+    hub.standin.limits.use_up(f"installation ID {INSTALLATION}", 100)
     reply = await hub.call("GET", f"/repos/{REPO}")
     assert (reply.status, reply.headers["X-RateLimit-Remaining"]) == (403, "0")
     assert (await hub.get("/rate_limit"))["rate"]["remaining"] == 0
@@ -158,7 +158,8 @@ async def test_contents_give_a_file_a_folder_a_link_and_a_submodule(hub: Hub, co
     assert {item["name"]: item["type"] for item in new}["vendored"] == "submodule"
     tree = await hub.get(f"{path}/src{at}", headers={"Accept": "application/vnd.github.object"})
     assert [entry["path"] for entry in tree["entries"]] == ["src/app.py"]
-    assert (await hub.call("GET", f"{path}/nothing{at}")).status == 404
+    for nothing in ("nothing", "src/nothing", "..%2Fshop", "src//app.py"):
+        assert (await hub.call("GET", f"{path}/{nothing}{at}")).status == 404
     assert (await hub.call("GET", f"{path}/src?ref=nowhere")).status == 404
 
 

@@ -120,6 +120,7 @@ async def test_enterprise_server_has_its_api_below_a_prefix(commits: Commits, ke
         hub = Hub(standin, url, session, key[0], commits)
         async with webhook(hub) as standin.webhooks.url:
             await hub.open()
+            assert hub.received[0].headers["X-GitHub-Enterprise-Host"] == standin.world.html_url.removeprefix("http://")
             pull = await hub.get(f"/repos/{REPO}/pulls/1")
             assert pull["url"] == f"{url}/repos/{REPO}/pulls/1"
             assert pull["html_url"] == f"{standin.world.html_url}/{REPO}/pull/1"
@@ -128,8 +129,7 @@ async def test_enterprise_server_has_its_api_below_a_prefix(commits: Commits, ke
             query = {"query": '{ repository(owner: "acme", name: "shop") { nameWithOwner } }'}
             graphql = await hub.call("POST", f"{standin.world.html_url}/api/graphql", json=query)
             assert graphql.json["data"]["repository"]["nameWithOwner"] == REPO
-            rename = standin.rename_repository(REPO, "market")
-            await rename
+            await standin.rename_repository(REPO, "market")
             moved = await hub.call("GET", f"/repos/{REPO}/pulls/1")
             assert moved.headers["Location"].startswith(f"{url}/repositories/")
             assert (await hub.call("GET", moved.headers["Location"])).status == 200

@@ -100,6 +100,12 @@ async def test_an_expired_token_stays_worthless(hub: Hub) -> None:
     assert (await hub.call("GET", REVIEWS)).status == 200
 
 
+async def test_a_fresh_token_may_be_unknown_for_a_moment(hub: Hub) -> None:
+    await ready(hub)
+    hub.standin.trouble("GET *", "token-lag")
+    assert [(await hub.call("GET", REVIEWS)).status for _ in range(2)] == [401, 200]
+
+
 async def test_a_proxy_s_html_comes_under_a_json_content_type(hub: Hub) -> None:
     await ready(hub)
     hub.standin.trouble("GET *", "html-502")

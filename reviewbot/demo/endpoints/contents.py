@@ -28,6 +28,8 @@ async def get_contents(call: Call) -> Answer:
     commit = await call.repo.resolve(ref)
     if commit is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
+    if path and any(part in ("", ".", "..") for part in path.split("/")):
+        raise not_found()
     entry = await call.repo.git.entry(commit, path) if path else None
     if entry is None and path:
         raise not_found()
