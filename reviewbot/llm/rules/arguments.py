@@ -18,28 +18,28 @@ _IGNORED = {"comment", "line_comment", "block_comment"}
 
 def percent_mismatch(node: SgNode) -> bool:
     """A call or a Python `%` whose format asks for another number of arguments than stand behind it."""
-    wanted_given = _format_and_arguments(node)
-    if wanted_given is None:
+    counted = _format_and_arguments(node)
+    if counted is None:
         return False
-    text, given = wanted_given
+    text, given = counted
     wanted = _percent_count(text)
     return wanted is not None and wanted != given
 
 
 def percent_shortage(node: SgNode) -> bool:
     """As `percent_mismatch`, for formatters that append what is left over: only too few arguments count."""
-    wanted_given = _format_and_arguments(node)
-    if wanted_given is None:
+    counted = _format_and_arguments(node)
+    if counted is None:
         return False
-    text, given = wanted_given
+    text, given = counted
     wanted = _percent_count(text)
     return wanted is not None and wanted > given > 0
 
 
 def brace_shortage(node: SgNode) -> bool:
     """A call whose format has more `{}` than arguments behind it."""
-    wanted_given = _format_and_arguments(node)
-    return wanted_given is not None and wanted_given[0].replace(r"\\{}", "").count("{}") > wanted_given[1] > 0
+    counted = _format_and_arguments(node)
+    return counted is not None and counted[0].replace(r"\\{}", "").count("{}") > counted[1] > 0
 
 
 def _format_and_arguments(node: SgNode) -> tuple[str, int] | None:
@@ -60,12 +60,13 @@ def _format_and_arguments(node: SgNode) -> tuple[str, int] | None:
 
 
 def _percent_count(text: str) -> int | None:
+    """How many values a `%` format asks for; None when that depends on the values themselves."""
     if _INDEXED.search(text):
         return None
-    verbs = [match for match in _PERCENT.finditer(text) if match["verb"] not in "%n" or match["verb"] == "%"]
+    verbs = [match for match in _PERCENT.finditer(text) if match["verb"] not in "%n"]  # %n: Java's line break
     if any("*" in (match["width"], match["precision"]) for match in verbs):
         return None
-    return sum(match["verb"] != "%" for match in verbs)
+    return len(verbs)
 
 
 PREDICATES: dict[str, Callable[[SgNode], bool]] = {

@@ -21,12 +21,23 @@ _NAME = (
 )
 # name = "value", name: "value", "name": "value", name := "value", name="value"; a type may stand after the name.
 _QUOTED = re.compile(
-    r"""(?ix) (?P<name>[\w.$-]*""" + _NAME + r"""(?:[_-]?(?:key|value|str|string|default|prod|dev|live|[0-9]))?)
-    ["'\]]{0,2} \s* (?: :\s*[\w.<>|\[\] ]{1,40}?\s*= | :?=(?!=) | : | => ) \s* (?:[rb]|@)? (?P<quote>["'`]) (?P<value>[^"'`\s]{8,200}) (?P=quote)"""
+    r"""(?ix) (?P<name>[\w.$-]*"""
+    + _NAME
+    + r"""(?:[_-]?(?:key|value|str|string|default|prod|dev|live|[0-9]))?)
+    ["'\]]{0,2} \s* (?: :\s*[\w.<>|\[\] ]{1,40}?\s*= | :?=(?!=) | : | => ) \s* (?:[rb]|@)? (?P<quote>["'`])
+    (?P<value>[^"'`\s]{8,200}) (?P=quote)"""
 )
-_BARE = re.compile(r"(?i)^\s*(?:export\s+|set\s+|-\s+)?(?P<name>[\w.-]*" + _NAME + r")\s*[=:]\s*(?P<value>[^\s\"'#;]{8,200})\s*(?:#.*)?$")
-_BARE_FILES = re.compile(r"(?i)(?:^|/)(?:\.env[^/]*|[^/]*\.env|dockerfile[^/]*)$|\.(?:properties|ini|cfg|conf|toml|ya?ml|tfvars)$")
-_IN_URL = re.compile(r"""(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@"'`?#$<{]{1,60}:(?P<value>[^\s:/@"'`?#]{4,100})@[\w.-]+""")
+_BARE = re.compile(
+    r"(?i)^\s*(?:export\s+|set\s+|-\s+)?(?P<name>[\w.-]*"
+    + _NAME
+    + r")\s*[=:]\s*(?P<value>[^\s\"'#;]{8,200})\s*(?:#.*)?$"
+)
+_BARE_FILES = re.compile(
+    r"(?i)(?:^|/)(?:\.env[^/]*|[^/]*\.env|dockerfile[^/]*)$|\.(?:properties|ini|cfg|conf|toml|ya?ml|tfvars)$"
+)
+_IN_URL = re.compile(
+    r"""(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@"'`?#$<{]{1,60}:(?P<value>[^\s:/@"'`?#]{4,100})@[\w.-]+"""
+)
 _PLACEHOLDER = re.compile(
     r"(?i)\$\{|\$\(|\{\{|\{\w*\}|^\$\w|%\(|%s|%v|<[^>]*>|^\[|\.\.\.|x{4,}|\*{3,}|change.?me|replace|example|placeholder|dummy|sample|your[_-]|"
     r"insert|todo|redacted|masked|hidden|undefined|null|foo|bar\b|test|fake|mock|^process\.env|^os\.|getenv|^env[.(_]|^vault:|^arn:|^ref\+"
@@ -43,7 +54,7 @@ _ADVICE = (
 def check(file: ChangedFile, clock: Clock) -> Iterator[Hit]:
     if not file.added:
         return
-    known = set()
+    known: set[int] = set()
     for line, end_line, make in _known_keys(file, clock):
         known.update(range(line, end_line + 1))
         yield _hit("secret-known-key", "critical", line, end_line, make)
@@ -58,7 +69,9 @@ def check(file: ChangedFile, clock: Clock) -> Iterator[Hit]:
 
 def _known_keys(file: ChangedFile, clock: Clock) -> Iterator[tuple[int, int, str]]:
     """First line, last line and maker of each key that a detector knows, where it touches an added line."""
-    numbers = [number for fragment in file.fragments for number in range(fragment.start, fragment.start + len(fragment.lines))]
+    numbers = [
+        number for fragment in file.fragments for number in range(fragment.start, fragment.start + len(fragment.lines))
+    ]
     lines = [line.replace("\r", " ") for fragment in file.fragments for line in fragment.lines]
     try:
         found = _scanner().scan("\n".join(lines).encode("utf-8", "replace"), timeout=clock.remaining())
@@ -81,7 +94,11 @@ def _scanner() -> Scanner:
 
 def _named_secret(text: str, bare: bool) -> str | None:
     """What kind of secret a line holds by the look of it, or None."""
-    if (match := _IN_URL.search(text)) and not _PLACEHOLDER.search(match["value"]) and match["value"].lower() not in _COMMON:
+    if (
+        (match := _IN_URL.search(text))
+        and not _PLACEHOLDER.search(match["value"])
+        and match["value"].lower() not in _COMMON
+    ):
         return "A password inside an address"
     match = _QUOTED.search(text) or (_BARE.search(text) if bare else None)
     if match and _looks_random(match["value"]):
@@ -89,7 +106,9 @@ def _named_secret(text: str, bare: bool) -> str | None:
     return None
 
 
-_COMMON = frozenset({"password", "pass", "postgres", "root", "admin", "guest", "user", "mysql", "secret", "redis", "token"})
+_COMMON = frozenset(
+    {"password", "pass", "postgres", "root", "admin", "guest", "user", "mysql", "secret", "redis", "token"}
+)
 
 
 def _looks_random(value: str) -> bool:

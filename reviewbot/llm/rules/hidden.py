@@ -29,7 +29,9 @@ def check(file: ChangedFile, clock: Clock) -> Iterator[Hit]:
         if found := _TAGS.findall(_TAG_FLAG.sub("", text)):
             yield _hit("hidden-tags", number, "Invisible tag characters", _TAGS_BODY, list("".join(found)))
         if found := _ZERO_WIDTH.findall(text) + _INVISIBLE_LETTER.findall(text):
-            yield _hit("hidden-zero-width", number, "Invisible character inside a word", _ZERO_WIDTH_BODY, list("".join(found)))
+            yield _hit(
+                "hidden-zero-width", number, "Invisible character inside a word", _ZERO_WIDTH_BODY, list("".join(found))
+            )
 
 
 _BIDI_BODY = (

@@ -76,7 +76,7 @@ _ASCII = {r"\w": "0-9A-Za-z_", r"\s": r" \t\r\n\f", r"\d": "0-9"}
 
 
 def _plain(part: Any) -> Any:
-    """The same rule with ASCII classes in its expressions: ast-grep compiles them for each file, Unicode ones slowly."""
+    """The same rule with ASCII classes in its expressions: ast-grep compiles it for each file, Unicode ones slowly."""
     if isinstance(part, dict):
         return {key: _ascii(value) if key == "regex" else _plain(value) for key, value in part.items()}
     return [_plain(item) for item in part] if isinstance(part, list) else part
@@ -87,14 +87,14 @@ def _ascii(regex: str) -> str:
 
     def swap(match: re.Match[str]) -> str:
         nonlocal in_class
-        token = match[0]
-        if token in ("[", "]"):
-            in_class = token == "["
-        if token == r"\b":
+        part = match[0]
+        if part in ("[", "]"):
+            in_class = part == "["
+        if part == r"\b":
             return r"(?-u:\b)"
-        if token in _ASCII:
-            return _ASCII[token] if in_class else f"[{_ASCII[token]}]"
-        return token
+        if part in _ASCII:
+            return _ASCII[part] if in_class else f"[{_ASCII[part]}]"
+        return part
 
     return _CLASS.sub(swap, regex)
 

@@ -42,7 +42,11 @@ def check(file: ChangedFile, clock: Clock) -> Iterator[Hit]:
         return
     in_tests = is_test_path(file.path)
     for piece in _pieces(file):
-        rules = [rule for rule in rules_for(language) if (piece.whole or not rule.whole_file) and not (in_tests and rule.skip_tests)]
+        rules = [
+            rule
+            for rule in rules_for(language)
+            if (piece.whole or not rule.whole_file) and not (in_tests and rule.skip_tests)
+        ]
         for rule, first, last in _matches(piece, language, rules, clock):
             if place := _place(first, last, file):
                 yield _hit(rule, *place)
