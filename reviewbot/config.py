@@ -121,7 +121,7 @@ VARIABLES = (
     _address("ANTHROPIC_BASE_URL", "Another address for Anthropic.", computed="Anthropic's"),
     _address("GEMINI_BASE_URL", "Another address for Gemini.", computed="Google's"),
     _number("LLM_TIMEOUT_MS", 120_000, 100, 3_600_000, "How long one model call may take, in milliseconds."),
-    _number("LLM_MAX_OUTPUT_TOKENS", 8_192, 256, 1_000_000, "The most tokens of one model answer."),
+    _number("LLM_MAX_OUTPUT_TOKENS", 16_384, 256, 1_000_000, "The most tokens of one model answer."),
     Variable(
         name="LLM_CONTEXT_TOKENS",
         kind="number",

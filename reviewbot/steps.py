@@ -255,6 +255,7 @@ class LogLedger:
             ),
             latency_ms=known.latency_ms,
             request_id=known.request_id,
+            structured=known.structured,
         )
 
     async def asking(self, prompt: Prompt, provider: Provider) -> None:
@@ -292,6 +293,7 @@ class LogLedger:
             cached_input_tokens=answer.usage.cached_input_tokens,
             latency_ms=answer.latency_ms,
             request_id=answer.request_id,
+            structured=answer.structured,
         )
         await self._story.record(fact, [raw])
 

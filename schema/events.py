@@ -106,6 +106,7 @@ class AnswerReceived(Fact, frozen=True, kw_only=True, omit_defaults=True):
     cached_input_tokens: int = 0
     latency_ms: int = 0
     request_id: str | None = None
+    structured: bool = True  # False: the endpoint refused the schema and was asked in words
 
 
 class ModelCallFailed(Fact, frozen=True, kw_only=True, omit_defaults=True):
