@@ -153,7 +153,9 @@ class _Collector:
         if (start := _yaml_start(text)) is not None:
             self._any(lenient_yaml.read_answer(text, start, truncated=truncated))
             return
-        for reading in _readings(text):
+        readings = _readings(text)
+        self.cut = self.cut or len(readings) >= MAX_VALUES  # what lies behind them was not looked at
+        for reading in readings:
             answers, findings = self.answered, len(self.findings)
             self._any(reading.value)
             began = reading.state == "cut" and _began(reading.value, alone=not (answers or findings))

@@ -55,12 +55,17 @@ def code(text: str) -> str:
 
 def fenced(text: str, language: str = "", *, limit: int = DEFAULT_LIMIT) -> str:
     """`text` as a fenced code block which nothing in it can close, at most `limit` long."""
-    shown = show_invisible(text[: limit + 1]).strip("\n")
+    shown = show_invisible(_beginning(text, limit)).strip("\n")
     return _shortened(shown, limit, lambda source: _fence(source, language))
 
 
 def _bounded(text: str, limit: int, *, blocks: bool) -> str:
-    return _shortened(show_invisible(text[: limit + 1]), limit, lambda source: _stable(source, blocks))
+    return _shortened(show_invisible(_beginning(text, limit)), limit, lambda source: _stable(source, blocks))
+
+
+def _beginning(text: str, limit: int) -> str:
+    """No more of the text than can be needed, so that a huge one costs no more than a long one."""
+    return text if len(text) <= limit else text[:limit] + "\u2026"
 
 
 def _shortened(source: str, limit: int, write: Callable[[str], str]) -> str:

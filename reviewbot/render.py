@@ -26,6 +26,7 @@ MAX_BODY_LENGTH = 65_000
 MAX_TITLE_LENGTH = 255
 _PROSE_LENGTH = 8_000  # of one text of the model's
 _LIST_LENGTH = 12_000  # of one list of files
+_PATH_LENGTH = 500
 _NOTES = 20
 
 
@@ -125,7 +126,11 @@ def _severity(finding: Finding) -> str:
 
 
 def _where(finding: Finding) -> str:
-    return code(finding.path) + (f", line {finding.line}" if finding.line is not None else "")
+    return _path(finding.path) + (f", line {finding.line}" if finding.line is not None else "")
+
+
+def _path(path: str) -> str:
+    return code(redact(path[:_PATH_LENGTH]) + ("\u2026" if len(path) > _PATH_LENGTH else ""))
 
 
 def _headline(review: ReviewText) -> str:
@@ -163,10 +168,10 @@ def _coverage(review: ReviewText) -> str:
         told += f", {len(review.left_out)} left out"
     blocks = [f"<details><summary>{told}</summary>"]
     if review.left_out:
-        entries = (f"- {code(left.path)} {_line(left.reason)}" for left in review.left_out)
+        entries = (f"- {_path(left.path)} {_line(left.reason)}" for left in review.left_out)
         blocks += ["Left out:", _bounded_list(entries, len(review.left_out))]
     if review.reviewed:
-        blocks += ["Reviewed:", _bounded_list((f"- {code(path)}" for path in review.reviewed), len(review.reviewed))]
+        blocks += ["Reviewed:", _bounded_list((f"- {_path(path)}" for path in review.reviewed), len(review.reviewed))]
     return "\n\n".join((*blocks, "</details>"))
 
 

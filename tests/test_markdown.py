@@ -96,6 +96,11 @@ def test_the_length_is_bounded_and_the_cut_is_harmless_too(text: str, limit: int
     assert neutralise(written, limit=limit) == written
 
 
+def test_whatever_is_cut_away_leaves_an_ellipsis() -> None:
+    for text in ("word " * 100, "a" + "\n" * 500 + "b", "\n" * 500 + "b"):
+        assert neutralise(text, limit=100).endswith("\u2026")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -174,6 +174,13 @@ def test_too_many_findings_are_cut_between_blocks_with_their_number() -> None:
     assert length(again) <= GITHUB_LIMIT
 
 
+def test_an_endless_path_hides_no_other_finding() -> None:
+    endless = Located(finding=Finding(path="x" * 100_000, title="Endless", severity="critical"), anchor=None)
+    body = review_body(review([endless, LOOSE]))
+    assert "Endless" in body
+    assert "The file is never closed" in body
+
+
 def test_a_review_of_thousands_of_files_stays_within_the_limit() -> None:
     paths = tuple(f"{'d' * 50}/{number}\u200b`.py" for number in range(3000))
     left = tuple(LeftOut(path, "is generated") for path in paths)
