@@ -90,7 +90,7 @@ def review_body(review: ReviewText) -> str:
 
 
 def with_moved(body: str, entries: Sequence[str]) -> str:
-    """A review's body with further findings (from `body_entry`), for when GitHub took their inline comments not."""
+    """A review's body with further findings (from `body_entry`), for when GitHub refused their inline comments."""
     above, foot = (part.strip("\n") for part in _split_foot(body))
     head = [above] if f"\n{_LOOSE_HEADING}\n" in above else [above, _LOOSE_HEADING]
     return _assembled(head, entries, [foot]) if entries else body
