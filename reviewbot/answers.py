@@ -42,6 +42,11 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[Rejected, ...]
     outcome: Outcome
 
+    @property
+    def usable(self) -> bool:
+        """Whether it says anything: an answer cut off before its first word is not "none", but no review either."""
+        return self.outcome == "whole" or bool(self.summary or self.findings)
+
 
 def parse_answer(text: str, *, truncated: bool) -> Parsed:
     """Read an answer in whatever dress it comes. Never raises.
@@ -154,13 +159,14 @@ class _Collector:
             self._any(lenient_yaml.read_answer(text, start, truncated=truncated))
             return
         readings = _readings(text)
-        self.cut = self.cut or len(readings) >= MAX_VALUES  # what lies behind them was not looked at
         for reading in readings:
             answers, findings = self.answered, len(self.findings)
             self._any(reading.value)
             began = reading.state == "cut" and _began(reading.value, alone=not (answers or findings))
             lost = reading.state == "broken" and len(self.findings) > findings
             self.cut = self.cut or began or lost
+        if len(readings) >= MAX_VALUES and (self.answered or self.findings):
+            self.cut = True  # what lies behind them was not looked at
         if len(text) < 64 and _EMPTY_LIST.fullmatch(text):
             self.answered = True
 

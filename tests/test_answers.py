@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.answers import MAX_CHARACTERS, MAX_FINDINGS, MAX_LINE, parse_answer
+from reviewbot.answers import MAX_CHARACTERS, MAX_FINDINGS, MAX_LINE, MAX_VALUES, parse_answer
 from reviewbot.findings import SEVERITIES, Finding
 
 RECORDS = [
@@ -163,6 +163,19 @@ def test_what_was_not_kept_is_named_with_its_reason() -> None:
         "not a finding",
         "the answer breaks off inside this finding",
     ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "usable"),
+    [("{", False), ("", False), ('{"summary": "s", "findings": [', True), (INNER, True), ('{"findings": []}', True)],
+)
+def test_only_an_answer_that_says_something_is_usable(raw: str, usable: bool) -> None:
+    assert parse_answer(raw, truncated=False).usable is usable
+
+
+def test_what_lies_behind_too_many_values_makes_the_answer_partial() -> None:
+    assert parse_answer("[] " * MAX_VALUES + INNER, truncated=False).outcome == "none"
+    assert parse_answer(INNER + "[] " * MAX_VALUES + ONE, truncated=False).outcome == "partial"
 
 
 def test_an_answer_that_the_provider_cut_is_never_whole() -> None:
