@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from reviewbot import app, audit, config, demonstration, local, logs
-from reviewbot.demo.run import run_standin
+from reviewbot import app, audit, config, local, logs
 from reviewbot.errors import ConfigError, ReviewBotError
 from reviewbot.findings import SEVERITIES, Severity
 from reviewbot.sarif import sarif
@@ -198,6 +197,8 @@ def _print_review(found: local.LocalReview, console: Console) -> None:
 def demo(repo: Path, revisions: str | None, once: bool, port: int) -> None:
     """See a real pull request reviewed, from the webhook to the posted review, on this machine alone."""
 
+    from reviewbot import demonstration  # a GitHub of its own, which the service need not load
+
     async def command() -> None:
         logs.configure(level="warning", form="text", stream=sys.stderr)
         chosen = await demonstration.choose(repo, revisions)
@@ -243,6 +244,8 @@ def standin(
     enterprise: bool,
 ) -> None:
     """A GitHub of your own over local git repositories, to try ReviewBot against."""
+
+    from reviewbot.demo.run import run_standin
 
     async def command() -> None:
         await run_standin(
