@@ -140,7 +140,7 @@ async def ask(
 
 async def _ask_once(prompt: Prompt, provider: Provider, ledger: Ledger) -> Answer:
     known = await ledger.answer_to(prompt, provider)
-    if known is not None and _parse(known).outcome != "none":
+    if known is not None and _parse(known).usable:
         return known
     await ledger.asking(prompt, provider)
     try:
@@ -160,9 +160,7 @@ def judge(scope: Scope, answers: Sequence[Answer], provider: Provider, *, give_u
     """
     parsed = [_parse(answer) for answer in answers]
     unusable = [
-        (part, answer)
-        for part, answer, each in zip(scope.chunks, answers, parsed, strict=True)
-        if each.outcome == "none"
+        (part, answer) for part, answer, each in zip(scope.chunks, answers, parsed, strict=True) if not each.usable
     ]
     if unusable and not (give_up and len(unusable) < len(answers)):
         refused = any(answer.finish == "refused" for _, answer in unusable)

@@ -192,8 +192,10 @@ class Steps:
             max_output_tokens=self._settings.max_output_tokens,
         )
         last = story.job.attempt >= self._settings.max_attempts
-        verdict = judge(found, answers, self._provider, give_up=last)
-        plan = make_plan(
+        # off the event loop: a hostile answer may take seconds to read and to make harmless
+        verdict = await asyncio.to_thread(judge, found, answers, self._provider, give_up=last)
+        plan = await asyncio.to_thread(
+            make_plan,
             story.row.job,
             pull.head.sha,
             found,
