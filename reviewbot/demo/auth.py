@@ -13,9 +13,12 @@ from typing import Literal
 
 import jwt
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from reviewbot.demo.answers import ApiError
 from reviewbot.demo.state import Installation, Repository, World
+from reviewbot.errors import ConfigError
 
 TOKEN_LIFETIME_SECONDS = 3600
 MAX_JWT_LIFETIME_SECONDS = 600
@@ -70,7 +73,7 @@ class Authority:
 
     def __init__(self, world: World, public_key_pem: str, token_shape: TokenShape) -> None:
         self._world = world
-        self._public_key_pem = public_key_pem
+        self._public_key = _rsa_public_key(public_key_pem)
         self._tokens: dict[str, Token] = {}
         self.token_shape = token_shape
 
@@ -128,7 +131,7 @@ class Authority:
         try:
             claims: dict[str, object] = jwt.decode(
                 credential,
-                self._public_key_pem,
+                self._public_key,
                 algorithms=["RS256"],
                 options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False},
             )
@@ -145,6 +148,16 @@ class Authority:
             raise ApiError(401, _FAR_EXP)
         if str(claims.get("iss")) != str(self._world.app_id):
             raise ApiError(401, _BAD_ISS)
+
+
+def _rsa_public_key(pem: str) -> rsa.RSAPublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except ValueError as error:
+        raise ConfigError(f"the App's public key cannot be read ({error}): give it in PEM") from error
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ConfigError("the App's public key is no RSA key, which GitHub Apps need")
+    return key
 
 
 def allows(granted: Mapping[str, str], permission: str, level: str) -> bool:

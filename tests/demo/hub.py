@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from multidict import CIMultiDictProxy
 
 from reviewbot.demo.standin import Standin
@@ -97,6 +100,13 @@ def _commit(
     return b"".join(parts) + more + b"\n"
 
 
+@cache
+def _key(pem: str) -> rsa.RSAPrivateKey:
+    key = load_pem_private_key(pem.encode(), password=None)  # checked at length, so only once
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
 @dataclass
 class Reply:
     """One answer of the API."""
@@ -132,7 +142,7 @@ class Hub:
         """An App JWT issued `ago` seconds ago."""
         issued = int(time.time()) - ago
         payload = {"iat": issued, "exp": issued + lifetime, "iss": issuer, **claims}
-        return jwt.encode(payload, self.private_pem, algorithm="RS256")
+        return jwt.encode(payload, _key(self.private_pem), algorithm="RS256")
 
     async def as_app(self, method: str, path: str, **options: Any) -> Reply:
         """Call with the App's JWT."""

@@ -136,6 +136,12 @@ async def test_enterprise_server_has_its_api_below_a_prefix(commits: Commits, ke
     check_exchanges(standin.requests)
 
 
+def test_a_public_key_of_the_wrong_kind_is_refused_at_once(key: tuple[str, str]) -> None:
+    for wrong in ("nothing", key[0]):
+        with pytest.raises(ConfigError, match="public key"):
+            Standin(app_id=APP_ID, public_key_pem=wrong, webhook_secret=SECRET)
+
+
 def test_a_new_app_key_is_in_the_form_that_github_gives_out() -> None:
     private, public = new_app_key()
     assert private.startswith("-----BEGIN RSA PRIVATE KEY-----")
