@@ -130,31 +130,32 @@ class ReviewJob(BaseAggregate[UUID]):
         jitter: float,
         retryable: bool,
         retry_after: float | None = None,
-        pause: e.Pause | None = None,
-        provider: str | None = None,
-    ) -> e.ReviewFailed:
+    ) -> None:
         """This attempt failed: try again later, or give up when it is final or was the last one."""
         again = retryable and self.attempt < policy.max_attempts
-        fact = e.ReviewFailed(
-            code=code,
-            reason=reason,
-            retry_at=now + policy.delay(self.attempt, jitter, retry_after) if again else None,
-            pause=pause if again else None,
-            provider=provider if again and pause == "provider" else None,
-        )
-        self.record(fact)
-        return fact
+        retry_at = now + policy.delay(self.attempt, jitter, retry_after) if again else None
+        self.record(e.ReviewFailed(code=code, reason=reason, retry_at=retry_at))
 
     def release(
         self,
-        reason: Literal["shutdown", "restart", "paused"],
+        reason: str,
         *,
         policy: RetryPolicy,
         now: datetime,
         after: timedelta = timedelta(),
+        pause: e.Pause | None = None,
+        provider: str | None = None,
     ) -> None:
-        """Hand the job back unfinished. The attempt does not count, unless that has happened too often."""
-        self.record(e.ReviewReleased(reason=reason, retry_at=now + after, refunded=self.releases < policy.max_releases))
+        """Hand the job back unfinished, through no fault of its own. The attempt does not count.
+
+        That is bounded too: after `max_releases` the attempts count, and the last one fails the job.
+        """
+        refunded = self.releases < policy.max_releases
+        if not refunded and self.attempt >= policy.max_attempts:
+            self.record(e.ReviewFailed(code="gave_up", reason=f"put back {self.releases} times; lastly: {reason}"))
+            return
+        fact = e.ReviewReleased(reason=reason, retry_at=now + after, refunded=refunded, pause=pause, provider=provider)
+        self.record(fact)
 
     # --- fold ---------------------------------------------------------------------------------------------------
 
