@@ -17,7 +17,13 @@ from reviewbot.demo.state import Account, PullRequest, Repository, World
 from reviewbot.demo.webhooks import WebhookSender
 
 T = TypeVar("T")
+MAX_DIGITS = 18
 Access = Literal["open", "app", "installation"]
+
+
+def identifier(text: str) -> int | None:
+    """A decimal number of a request, None when it is none that an id or a page can have."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 class Platform(msgspec.Struct, frozen=True):
@@ -60,10 +66,10 @@ class Call(msgspec.Struct, kw_only=True):
 
     def number(self, name: str) -> int:
         """A path parameter as a number. Raises 404 when it is none, as no such thing can exist."""
-        text = self.parameters[name]
-        if not text.isascii() or not text.isdigit():
+        number = identifier(self.parameters[name])
+        if number is None:
             raise not_found()
-        return int(text)
+        return number
 
     def pull(self, name: str = "pull_number") -> PullRequest:
         """The pull request that the path names. Raises 404."""
@@ -115,8 +121,7 @@ class Call(msgspec.Struct, kw_only=True):
         )}  # fmt: skip
 
     def _positive(self, name: str, default: int) -> int:
-        text = self.query.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() and int(text[:9]) > 0 else default
+        return identifier(self.query.get(name, "")) or default
 
 
 class Endpoint(msgspec.Struct, frozen=True):

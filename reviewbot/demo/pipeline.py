@@ -13,7 +13,7 @@ from aiohttp import web
 
 from reviewbot.demo.admission import API_VERSIONS, Admission, Incoming
 from reviewbot.demo.answers import Answer, ApiError
-from reviewbot.demo.api import Call, Endpoint, Platform
+from reviewbot.demo.api import Call, Endpoint, Platform, identifier
 from reviewbot.demo.endpoints import catalog
 from reviewbot.demo.git import GitError
 from reviewbot.demo.state import Hidden, IssueComment, Repository, Review, ReviewComment
@@ -203,8 +203,8 @@ class Pipeline:
     def _named_repository(self, request: web.Request) -> Repository | None:
         asked, world = request.match_info, self._platform.world
         if "repository_id" in asked:
-            number = asked["repository_id"]
-            return world.repositories.get(int(number)) if number.isascii() and number.isdigit() else None
+            number = identifier(asked["repository_id"])
+            return None if number is None else world.repositories.get(number)
         if "owner" not in asked:
             return None
         name = f"{asked['owner']}/{asked['repo']}"

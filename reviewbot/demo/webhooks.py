@@ -141,10 +141,6 @@ class WebhookSender:
         """Send a delivery again: the same guid and body under a new id."""
         return await self._attempt(delivery.message, redelivery=True)
 
-    def find(self, delivery_id: int) -> Delivery | None:
-        """The attempt of that id, if it is still in the log."""
-        return next((delivery for delivery in self.log if delivery.id == delivery_id), None)
-
     def headers(self, message: Message) -> dict[str, str]:
         """The full header set of a delivery."""
         host = self._world.html_url.partition("://")[2]

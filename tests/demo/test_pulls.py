@@ -96,6 +96,12 @@ async def test_lists_come_in_pages_linked_on_the_stand_in_s_own_host(hub: Hub) -
     assert len(await hub.get(f"{PULL}/files?per_page=5000")) == 100
 
 
+async def test_a_number_that_no_id_can_have_is_404(hub: Hub) -> None:
+    for number in ("x", "-1", "²", "9" * 5000):
+        assert (await hub.call("GET", f"/repos/{REPO}/pulls/{number}")).status == 404
+        assert (await hub.call("GET", f"/repositories/{number}/pulls/1")).status == 404
+
+
 async def test_commits_are_listed_oldest_first(hub: Hub, commits: Commits) -> None:
     await hub.open("later")
     listed = await hub.get(f"{PULL}/commits")

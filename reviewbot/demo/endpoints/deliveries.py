@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from reviewbot.demo.answers import MAX_PAGE, Answer, ApiError, Json, not_found
-from reviewbot.demo.api import Call, Endpoint
+from reviewbot.demo.api import Call, Endpoint, identifier
 from reviewbot.demo.webhooks import Delivery
 
 KEPT_SECONDS = 3 * 24 * 3600  # redelivery is possible for three days
@@ -26,9 +26,10 @@ async def list_deliveries(call: Call) -> Answer:
     kept = [item for item in reversed(_kept(call)) if status is None or _has(item, status)]
     cursor = call.query.get("cursor")
     if cursor is not None:
-        if not cursor.startswith("v1_") or not cursor[3:].isdecimal():
+        newest = identifier(cursor.removeprefix("v1_"))
+        if newest is None:
             raise ApiError(400, "Invalid cursor")
-        kept = [item for item in kept if item.id <= int(cursor[3:])]
+        kept = [item for item in kept if item.id <= newest]
     headers = {}
     if len(kept) > per_page:
         query = f"per_page={per_page}" + (f"&status={status}" if status else "")

@@ -11,7 +11,7 @@ import graphql
 import msgspec
 
 from reviewbot.demo.answers import Answer, Json
-from reviewbot.demo.api import Call, Endpoint
+from reviewbot.demo.api import Call, Endpoint, identifier
 from reviewbot.demo.changes import place_of
 from reviewbot.demo.shapes.accounts import node_id
 from reviewbot.demo.state import IssueComment, PullRequest, Repository, ReviewComment
@@ -162,7 +162,7 @@ def _minimize(call: Call, _info: object, **arguments: dict[str, str]) -> Json:
 def _connection(items: Sequence[T], first: int | None, after: str | None) -> tuple[Sequence[T], Json]:
     if first is None or not 1 <= first <= MAX_NODES:
         raise Refused("MISSING_PAGINATION_BOUNDARIES", f"You must provide a `first` value of 1 to {MAX_NODES}.")
-    start = int(after) if after and after.isdecimal() else 0
+    start = identifier(after or "") or 0
     end = min(start + first, len(items))
     page = {"hasNextPage": end < len(items), "endCursor": str(end)}
     return items[start:end], {"pageInfo": page, "totalCount": len(items)}
