@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import structlog
+from eventsourcing.persistence import OperationalError
 from rich.progress import Progress, TaskID
 
 from projections.catalog import ALL
@@ -157,6 +158,7 @@ class Service:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
+        self._processes: Processes | None = None
         self._server: Server | None = None
         self.log: Log
         self.pool: asyncpg.Pool[asyncpg.Record]
@@ -209,6 +211,9 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._processes is not None:
+            with contextlib.suppress(OperationalError):  # the database is gone: the lease will run out by itself
+                await self._processes.discharge()
         await self._stack.aclose()
 
     def _spawn(self, loop: Coroutine[Any, Any, None]) -> None:
@@ -239,7 +244,7 @@ class Service:
         settings = self.settings
         provider = make_provider(settings)
         self._stack.push_async_callback(provider.close)
-        processes = Processes(self.pool, uuid4(), settings.instance)
+        processes = self._processes = Processes(self.pool, uuid4(), settings.instance)
         steps = Steps(
             self.pool,
             github,

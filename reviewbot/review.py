@@ -43,12 +43,13 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     max_attempts: int = 3
     base_seconds: float = 10.0
     cap_seconds: float = 900.0
+    longest_wait_seconds: float = 3_600.0  # whatever the other side asks for: limits end within the hour
     max_releases: int = 10  # how many hand-backs do not count as an attempt
 
     def delay(self, attempt: int, jitter: float, retry_after: float | None) -> timedelta:
         """Full-jitter exponential backoff, never less than what the other side asked for. `jitter` is in [0, 1)."""
         backoff = jitter * min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))
-        return timedelta(seconds=max(retry_after or 0.0, backoff))
+        return timedelta(seconds=min(max(retry_after or 0.0, backoff), self.longest_wait_seconds))
 
 
 class AlreadyRequested(Exception):

@@ -37,6 +37,8 @@ from schema import events as e
 from schema.log import Log, as_persistence_errors
 from schema.processes import Processes
 
+HAND_BACK_SECONDS = 10.0  # for a review to stop and be written back; the lease is there for those that do not
+
 logger = structlog.get_logger(__name__)
 
 
@@ -57,11 +59,19 @@ Review = Callable[[Story], Awaitable[None]]
 Ending = Callable[[], Awaitable[None]]
 
 
-class _Running(msgspec.Struct):
-    job: Job
-    task: asyncio.Task[None]
-    ending: e.Fact | None = None  # why it was cancelled; None: because the worker stops, or lost its claim
-    lost: bool = False
+class _Running:
+    """A job under way in this process, and what is to become of it."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.task: asyncio.Task[None] | None = None
+        self.ending: e.Fact | None = None  # why it was cancelled; None: because the worker stops, or lost its claim
+        self.lost = False
+        self.writing = False  # its ending is on the way into the log, and nothing shall stop that
+
+    def cancel(self) -> None:
+        if self.task is not None and not self.writing:
+            self.task.cancel()
 
 
 class Worker:
@@ -106,20 +116,24 @@ class Worker:
             group.create_task(self._claim_forever())
 
     async def stop(self, grace_seconds: float | None = None) -> None:
-        """Claim nothing more, let running reviews finish for the grace time, then hand them back."""
+        """Claim nothing more, let running reviews finish for the grace time, then hand them back.
+
+        The loops go on until `run` is cancelled: while reviews finish, the worker has to be seen to live.
+        """
         self._draining = True
-        tasks = [running.task for running in self._running.values()]
         grace = self._settings.stop_grace if grace_seconds is None else grace_seconds
-        if tasks and grace > 0:
-            logger.info("waiting for running reviews", reviews=len(tasks), seconds=grace)
-            await asyncio.wait(tasks, timeout=grace)
-        left = [running.task for running in self._running.values()]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=10)
-        with contextlib.suppress(OperationalError):  # the database is gone: the lease will run out by itself
-            await self._processes.discharge()
+        if self._running and grace > 0:
+            logger.info("waiting for running reviews", reviews=len(self._running), seconds=grace)
+            await self._wait_for_reviews(grace)
+        for running in self._running.values():
+            running.cancel()
+        await self._wait_for_reviews(HAND_BACK_SECONDS)
+
+    async def _wait_for_reviews(self, seconds: float) -> None:
+        """Also for those that a claim already under way has brought in the meantime."""
+        deadline = time.monotonic() + seconds
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait([running.task for running in self._running.values() if running.task], timeout=left)
 
     # --- the loops ----------------------------------------------------------------------------------------------
 
@@ -161,8 +175,8 @@ class Worker:
         except asyncpg.UniqueViolationError:
             return 0  # the table is behind the log; the projector is on its way
         for job in jobs:
-            task = asyncio.create_task(self._execute(job), name=f"review-{job.job}")
-            self._running[job.job] = _Running(job, task)
+            running = self._running[job.job] = _Running(job)
+            running.task = asyncio.create_task(self._execute(running), name=f"review-{job.job}")
         self._metrics.slots_busy.set(len(self._running))
         return len(jobs)
 
@@ -177,7 +191,7 @@ class Worker:
                 logger.error("dropping all reviews: the lease is lost", reviews=len(self._running))
                 for running in self._running.values():
                     running.lost = True
-                    running.task.cancel()
+                    running.cancel()
         if not alive:
             await self._processes.enlist()
 
@@ -212,11 +226,11 @@ class Worker:
                 continue
             if standing.claim_no > running.job.claim_no:
                 running.lost = True
-                running.task.cancel()
+                running.cancel()
             elif standing.claim_no == running.job.claim_no and standing.state == "running":
                 running.ending = unwanted(standing.superseded_by, standing.cancel_reason)
                 if running.ending is not None:
-                    running.task.cancel()
+                    running.cancel()
 
     async def _write_endings(self) -> None:
         """Put into the log what became of jobs that ended before any worker had them."""
@@ -227,15 +241,20 @@ class Worker:
 
     # --- one job ------------------------------------------------------------------------------------------------
 
-    async def _execute(self, job: Job) -> None:
+    async def _execute(self, running: _Running) -> None:
+        job = running.job
         structlog.contextvars.bind_contextvars(
             job=str(job.job), installation=job.installation, delivery=str(job.correlation), attempt=job.attempt
         )
         story = Story(self._log, job, self._worker.actor)
         try:
-            await self._run_story(story)
+            ending = await self._attempt(story, running)
+            if ending is not None:
+                running.writing = True
+                await self._write(ending)
         finally:
-            self._running.pop(job.job, None)
+            if self._running.get(job.job) is running:  # not claimed anew meanwhile
+                del self._running[job.job]
             self._metrics.slots_busy.set(len(self._running))
             self._count(story)
             self.wake()
@@ -243,20 +262,19 @@ class Worker:
     def _count(self, story: Story) -> None:
         """One attempt is over; a state that ends the job says so, anything else is one of the three below."""
         state = story.job.state
-        outcome = {"queued": "released" if story.job.attempt < story.row.attempt else "retried", "running": "fenced"}
-        self._metrics.attempts.labels(outcome.get(state, state)).inc()
-        if state not in outcome:
-            self._metrics.jobs_finished.labels(state).inc()
+        if state in ("new", "running") or story.job.claim_no != story.row.claim_no:
+            self._metrics.attempts.labels("fenced").inc()
+            return
+        if state == "queued":
+            outcome = "released" if story.job.attempt < story.row.attempt else "retried"
+            self._metrics.attempts.labels(outcome).inc()
+            return
+        self._metrics.attempts.labels(state).inc()
+        self._metrics.jobs_finished.labels(state).inc()
         if state == "completed":
             self._metrics.review_seconds.observe((datetime.now(UTC) - story.row.requested_at).total_seconds())
 
-    async def _run_story(self, story: Story) -> None:
-        """Review; whatever happens, write the ending down, even while being cancelled."""
-        ending = await self._attempt(story)
-        if ending is not None:
-            await self._write(ending)
-
-    async def _attempt(self, story: Story) -> Ending | None:
+    async def _attempt(self, story: Story, running: _Running) -> Ending | None:
         """Do the review; returns how to write its ending down, or None when there is nothing to write for us."""
         timeout = self._settings.review_timeout
         try:
@@ -264,7 +282,7 @@ class Worker:
             async with asyncio.timeout(timeout):
                 await self._review(story)
         except asyncio.CancelledError:
-            return self._after_cancel(story)
+            return self._after_cancel(story, running)
         except FenceLost as lost:
             logger.warning("the job is in other hands", reason=str(lost))
         except NotWanted as unwanted:
@@ -286,12 +304,11 @@ class Worker:
             return partial(self._fail, story, "internal", reason, retryable=True)
         return None
 
-    def _after_cancel(self, story: Story) -> Ending | None:
-        running = self._running.get(story.row.job)
-        if running is not None and running.lost:
+    def _after_cancel(self, story: Story, running: _Running) -> Ending | None:
+        if running.lost:
             logger.warning("the job is in other hands")
             return None
-        if running is not None and running.ending is not None:
+        if running.ending is not None:
             return partial(story.record, running.ending)
         return partial(self._release, story, "the worker stops")
 
@@ -335,7 +352,8 @@ class Worker:
 
     async def _pause(self, story: Story, limited: GitHubRateLimited | ProviderRateLimited) -> None:
         """A limit is nobody's fault: hold back everybody it concerns, and do not count the attempt."""
-        after = limited.retry_after or self._settings.policy.base_seconds * (1 + random.random())
+        policy = self._settings.policy
+        after = min(limited.retry_after or policy.base_seconds * (1 + random.random()), policy.longest_wait_seconds)
         await self._release(
             story,
             str(limited),
