@@ -71,43 +71,72 @@ class Publisher:
     async def publish(self, plan: Plan) -> Posted:
         """Post the review, or find it posted. Raises GitHub's errors, and whatever `guard` raises."""
         await self._guard()
-        doubt = False
+        known: int | None = None  # id of the review, once GitHub has told it
         for attempt in range(1, TRIES + 1):
-            mine = await self._find(plan, patient=doubt)
-            if mine is not None and mine.state != "PENDING":
-                return Posted(mine.id, mine.html_url, len(plan.comments), found=True)
             try:
-                if mine is None:
-                    mine = await self._create(plan)
-                return await self._submit(plan, mine)
+                mine = await self._look(plan, known, patient=attempt > 1) or await self._create(plan)
+                if mine.state != "PENDING":
+                    return await self._posted(mine, found=True)
+                known = mine.id
+                await self._guard()
+                shown = await reviews.submit(self._client, self._repository, self._number, mine.id)
+                return await self._posted(shown, found=False)
             except GitHubUnavailable as error:
                 if attempt == TRIES:
                     raise
                 logger.warning("posting is in doubt, looking for the review", error=str(error), attempt=attempt)
-                doubt = True
             except _PendingAlready:
-                doubt = True  # GitHub knows a pending review of ours that it did not list yet
+                logger.warning("GitHub has a pending review of ours that it did not list", attempt=attempt)
         raise GitHubUnavailable("GitHub has a pending review of ours that it does not show; it may appear later.")
 
-    async def _find(self, plan: Plan, *, patient: bool) -> Review | None:
-        """Our review of this job, if there is one. A pending one of another job or head is deleted on the way."""
+    async def _look(self, plan: Plan, known: int | None, *, patient: bool) -> Review | None:
+        """Our review of this job, if there is one; after a lost reply it may show a moment late."""
+        if known is not None:
+            await asyncio.sleep(LOOKS_AFTER_DOUBT[0])
+            return await reviews.get_review(self._client, self._repository, self._number, known)
         for pause in (0.0, *(LOOKS_AFTER_DOUBT if patient else ())):
             await asyncio.sleep(pause)
-            for review in await reviews.list_reviews(self._client, self._repository, self._number):
-                if review.user is None or review.user.login != self._bot_login:
-                    continue  # anybody can write our marker; only our own account is believed
-                if find_marker(review.body) == Marker(plan.job, plan.head_sha):
-                    return review
-                if review.state == "PENDING":
-                    await self._guard()
-                    await reviews.delete_pending(self._client, self._repository, self._number, review.id)
+            found = await self._find(plan)
+            if found is not None:
+                return found
         return None
+
+    async def _find(self, plan: Plan) -> Review | None:
+        """Our review of this job, if it is listed. Pending ones of another job or head are deleted."""
+        ours = [
+            review
+            for review in await reviews.list_reviews(self._client, self._repository, self._number)
+            if self._is_ours(review)
+        ]
+        found = next((review for review in ours if find_marker(review.body) == Marker(plan.job, plan.head_sha)), None)
+        for review in ours:
+            if review.state == "PENDING" and review is not found:
+                await self._guard()
+                await self._discard(review.id)
+        return found
+
+    def _is_ours(self, review: Review) -> bool:
+        """Anybody can write our marker; only our own account is believed."""
+        return review.user is not None and review.user.login == self._bot_login
+
+    async def _discard(self, review_id: int) -> None:
+        try:
+            await reviews.delete_pending(self._client, self._repository, self._number, review_id)
+        except GitHubRefused as refused:
+            if refused.status not in (404, 422):  # it is gone, or submitted: not pending any more either way
+                raise
+
+    async def _posted(self, review: Review, *, found: bool) -> Posted:
+        """How the review stands: comments whose places were refused are not among its inline ones."""
+        comments = await reviews.list_review_comments(self._client, self._repository, self._number, review.id)
+        return Posted(review.id, review.html_url, len(comments), found)
 
     async def _create(self, plan: Plan) -> Review:
         comments = plan.comments
         try:
             return await self._pending(plan.head_sha, plan.body, comments)
         except GitHubRefused as refused:
+            await self._guard()  # a push in between explains a refusal better than GitHub's words
             if not _is_about_places(refused) or not comments:
                 raise
             logger.warning("GitHub refuses a place for a comment", errors=refused.errors)
@@ -137,7 +166,7 @@ class Publisher:
                     kept += await self._accepted(head_sha, half, trials)
             else:
                 kept += half
-                await reviews.delete_pending(self._client, self._repository, self._number, pending.id)
+                await self._discard(pending.id)
         return kept
 
     async def _pending(self, head_sha: str, body: str, comments: Sequence[PlannedComment]) -> Review:
@@ -151,16 +180,6 @@ class Publisher:
             if refused.status == 422 and "pending review" in _words(refused):
                 raise _PendingAlready from refused
             raise
-
-    async def _submit(self, plan: Plan, pending: Review) -> Posted:
-        await self._guard()
-        try:
-            shown = await reviews.submit(self._client, self._repository, self._number, pending.id)
-        except GitHubUnavailable:
-            shown = await reviews.get_review(self._client, self._repository, self._number, pending.id)
-            if shown.state == "PENDING":
-                raise
-        return Posted(shown.id, shown.html_url, len(plan.comments), found=False)
 
 
 class _PendingAlready(Exception):
