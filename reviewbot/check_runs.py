@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +21,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from projections.jobs import read
 from projections.jobs.fold import OPEN, Job
-from reviewbot.errors import FinalError, ReviewBotError
+from reviewbot.errors import FinalError, RetryableError
 from reviewbot.github import checks
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import CheckOutput
@@ -33,7 +36,9 @@ from schema.processes import Processes
 
 NAME = "ReviewBot"
 LEASE = "check-runs"
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 90.0  # longer than the three requests that one Check Run may take; freed when its holder ends
+LOOK_AHEAD = 500  # jobs: those that must wait, or are one installation's, do not hide the others
+PAGE = 20  # jobs of one round, so that a new one never waits for a long round to end
 AT_ONCE = 4
 BACKOFF_SECONDS = (2.0, 300.0)  # first and longest wait after a failure
 
@@ -72,7 +77,7 @@ class Keeper:
             return False
         now = time.monotonic()
         self._waiting = {job: wait for job, wait in self._waiting.items() if wait[0] > now - BACKOFF_SECONDS[1]}
-        unchecked = await read.unchecked(self._pool)
+        unchecked = await read.unchecked(self._pool, LOOK_AHEAD)
         self._settled &= {_aim(job) for job in unchecked}
         due = [
             job for job in unchecked if _aim(job) not in self._settled and self._waiting.get(job.job, (0.0,))[0] <= now
@@ -81,34 +86,37 @@ class Keeper:
 
         async def one(job: Job) -> bool:
             async with limit:
-                return await self._try(job)
+                return await self._processes.take_lease(LEASE, LEASE_SECONDS) and await self._try(job)
 
-        return any(await asyncio.gather(*map(one, due)))
+        return any(await asyncio.gather(*map(one, _in_turn(due)[:PAGE])))
 
     async def _try(self, job: Job) -> bool:
+        """True when the job's Check Run is in step now. Never raises: one job's trouble is no other's."""
         try:
-            await self._bring_into_step(job)
-        except FinalError as error:
-            await self._record(
-                job, e.CheckRunConcluded, check_run_id=job.check_run_id, conclusion=None, reason=str(error)
-            )
-        except ReviewBotError as error:
-            last = self._waiting.get(job.job, (0.0, BACKOFF_SECONDS[0] / 2))[1]
-            wait = max(min(last * 2, BACKOFF_SECONDS[1]), getattr(error, "retry_after", None) or 0.0)
-            self._waiting[job.job] = (time.monotonic() + wait, wait)
-            logger.warning("check run is late", job=str(job.job), error=str(error), retry_in=wait)
+            try:
+                await self._bring_into_step(job)
+            except FinalError as error:
+                await self._leave_alone(job, str(error))
+        except Exception as error:  # noqa: BLE001 - GitHub or the database is down, or what was stored is damaged
+            self._wait_longer(job, error)
             return False
         self._waiting.pop(job.job, None)
         self._settled.add(_aim(job))
         return True
+
+    def _wait_longer(self, job: Job, error: Exception) -> None:
+        last = self._waiting.get(job.job, (0.0, BACKOFF_SECONDS[0] / 2))[1]
+        asked = error.retry_after or 0.0 if isinstance(error, RetryableError) else 0.0
+        wait = min(max(last * 2, asked), BACKOFF_SECONDS[1])
+        self._waiting[job.job] = (time.monotonic() + wait, wait)
+        logger.warning("check run is late", job=str(job.job), error=repr(error), retry_in=wait)
 
     async def _bring_into_step(self, job: Job) -> None:
         client = self._github.installation(job.installation, job.repository_id)
         ended = job.state not in OPEN
         if job.check_version != job.request_version:
             if ended and job.state in ("superseded", "cancelled"):
-                # it ended before anybody could see it: nothing to show
-                await self._record(job, e.CheckRunConcluded, check_run_id=None, conclusion=None, reason=job.reason)
+                await self._leave_alone(job, job.reason or job.state)  # it ended before anybody could see it
                 return
             await self._create(client, job)
             if not ended:
@@ -155,6 +163,9 @@ class Keeper:
             case _:
                 return "cancelled", check_cancelled(job.reason or "A newer request took its place.")
 
+    async def _leave_alone(self, job: Job, reason: str) -> None:
+        await self._record(job, e.CheckRunConcluded, check_run_id=job.check_run_id, conclusion=None, reason=reason)
+
     async def _record(
         self, job: Job, kind: type[e.CheckRunCreated] | type[e.CheckRunConcluded], **columns: Any
     ) -> None:
@@ -176,6 +187,16 @@ class Keeper:
 def _aim(job: Job) -> tuple[UUID, int, bool]:
     """What a Check Run has to show: this request of the job, open or ended."""
     return job.job, job.request_version, job.state not in OPEN
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[Job]:
+    """One job of each installation, then the second of each, and so on."""
+    taken: Counter[int] = Counter()
+    turns = []
+    for job in jobs:
+        turns.append(taken[job.installation])
+        taken[job.installation] += 1
+    return [job for _, job in sorted(zip(turns, jobs, strict=True), key=itemgetter(0))]
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
