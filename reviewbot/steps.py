@@ -10,11 +10,10 @@ from functools import partial
 import asyncpg
 import msgspec
 import structlog
-from eventsourcing.persistence import OperationalError
 
 from reviewbot.diff.model import FileDiff
 from reviewbot.diff.parse import parse, parse_patch
-from reviewbot.errors import RetryableError
+from reviewbot.errors import ReviewBotError
 from reviewbot.github import checks, pulls
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import Pull
@@ -28,6 +27,7 @@ from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, judge, scope
 from reviewbot.story import NotWanted, Story
 from schema import events as e
 from schema.inbox import Artifact, pack, read_artifact, read_delivery
+from schema.log import as_persistence_errors
 
 logger = structlog.get_logger(__name__)
 
@@ -87,7 +87,8 @@ class Steps:
             raise NotWanted(e.ReviewSkipped(reason="the person who asked in a comment has no write permission"))
 
     async def _commenter(self, story: Story) -> str:
-        _, body = await read_delivery(self._pool, story.row.correlation)
+        with as_persistence_errors():
+            _, body = await read_delivery(self._pool, story.row.correlation)
         return msgspec.json.decode(body, type=_CommentDelivery).comment.user.login
 
     async def _resolve_head(self, client: Client, story: Story) -> Pull:
@@ -127,7 +128,7 @@ class Steps:
             return
         try:
             await checks.update(client, row.repository, row.check_run_id, status="in_progress")
-        except RetryableError as error:
+        except ReviewBotError as error:
             logger.info("the check run still says queued", error=str(error))
 
     # --- gather, ask, judge -------------------------------------------------------------------------------------
@@ -137,7 +138,9 @@ class Steps:
         prepared = story.job.prepared
         if prepared is None or prepared.head_sha != story.job.head_sha:
             return None
-        return msgspec.json.decode(await self._artifact(story, prepared.plan), type=Plan)
+        with as_persistence_errors():
+            plan = await read_artifact(self._pool, story.row.installation, prepared.plan)
+        return msgspec.json.decode(plan, type=Plan)
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         files = await self._files(client, story)
@@ -208,12 +211,6 @@ class Steps:
     async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:
         return await pulls.file_content(client, repository, path, sha, limit=CONTENT_LIMIT)
 
-    async def _artifact(self, story: Story, ref: str) -> bytes:
-        try:
-            return await read_artifact(self._pool, story.row.installation, ref)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise OperationalError(str(error)) from error
-
     # --- publish ------------------------------------------------------------------------------------------------
 
     async def _publish(self, client: Client, story: Story, plan: Plan) -> None:
@@ -244,7 +241,8 @@ class LogLedger:
         known = self._story.job.answers.get(self._artifact(prompt, provider.model).ref)
         if known is None:
             return None
-        text = await read_artifact(self._pool, self._story.row.installation, known.answer)
+        with as_persistence_errors():
+            text = await read_artifact(self._pool, self._story.row.installation, known.answer)
         return Answer(
             text=text.decode("utf-8", "surrogatepass"),
             provider=known.provider,

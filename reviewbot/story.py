@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 
 from projections.jobs.fold import Job
-from reviewbot.review import ReviewJob
+from reviewbot.review import AlreadyRequested, ReviewJob
 from schema import events as e
 from schema.codec import FactMapper
 from schema.inbox import Artifact
@@ -81,12 +81,14 @@ class Story:
         await self.decide(lambda job: job.record(fact), artifacts)
 
     async def request(self, fact: e.ReviewRequested, job: UUID) -> None:
-        """Ask for another review, of the head that is there now. It is fine when that was asked for already."""
-        other = ReviewJob.unborn(job)
-        other.ask(fact)
-        stored = [_mapper.to_stored_event(event) for event in other.collect_events()]
-        with contextlib.suppress(IntegrityError):
-            await self._log.append(stored, self._meta)
+        """Ask for another review, of the head that is there now. It is fine when that was asked for already.
+
+        The head may be an old one that came back by force: then its job, which a push had ended, is opened again.
+        """
+        other = ReviewJob.replay(job, await self._log.read_stream(job))
+        with contextlib.suppress(AlreadyRequested, IntegrityError):
+            other.ask(fact)
+            await self._log.append([_mapper.to_stored_event(event) for event in other.collect_events()], self._meta)
 
 
 async def end_unclaimed(log: Log, row: Job, fact: e.Fact, actor: str) -> None:
