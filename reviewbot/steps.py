@@ -16,7 +16,7 @@ from reviewbot.diff.parse import parse, parse_patch
 from reviewbot.errors import ReviewBotError
 from reviewbot.github import checks, pulls
 from reviewbot.github.client import Client, GitHub
-from reviewbot.github.models import Pull
+from reviewbot.github.models import Pull, PullFile
 from reviewbot.llm.base import Answer, Prompt, Provider, Usage
 from reviewbot.metrics import Metrics
 from reviewbot.planning import make_plan
@@ -143,16 +143,23 @@ class Steps:
         return msgspec.json.decode(plan, type=Plan)
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
-        files = await self._files(client, story)
+        changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
+        raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
+        changes = await asyncio.to_thread(pack, story.row.installation, "changes", raw)
+        files = await asyncio.to_thread(read_changes, raw)
         settings = self._settings
         found = await asyncio.to_thread(  # seconds of work for the largest changes
             scope, files, self._provider, max_files=settings.max_files, max_output_tokens=settings.max_output_tokens
         )
         coverage = pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
-            files=len(files), reviewed=len(found.reviewed), left_out=len(found.left_out), coverage=coverage.ref
+            files=len(files),
+            reviewed=len(found.reviewed),
+            left_out=len(found.left_out),
+            coverage=coverage.ref,
+            changes=changes.ref,
         )
-        await story.record(gathered, [coverage])
+        await story.record(gathered, [coverage, changes])
         plan, findings = await self._review_scope(client, story, pull, found)
         artifact = pack(story.row.installation, "plan", msgspec.json.encode(plan))
         prepared = e.ReviewPrepared(
@@ -164,20 +171,6 @@ class Steps:
         )
         await story.record(prepared, [artifact])
         return plan
-
-    async def _files(self, client: Client, story: Story) -> tuple[FileDiff, ...]:
-        changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
-        if isinstance(changed, bytes):
-            return await asyncio.to_thread(parse, changed)
-        return tuple(
-            parse_patch(
-                filename=file.filename,
-                previous_filename=file.previous_filename,
-                status=file.status,
-                patch=file.patch,
-            )
-            for file in changed
-        )
 
     async def _review_scope(self, client: Client, story: Story, pull: Pull, found: Scope) -> tuple[Plan, int]:
         subject = Subject(title=pull.title, body=pull.body or "", head_branch=pull.head.ref, base_branch=pull.base.ref)
@@ -226,6 +219,18 @@ class Steps:
         await story.record(
             e.ReviewPosted(review_id=posted.review_id, url=posted.url, comments=posted.comments, found=posted.found)
         )
+
+
+def read_changes(raw: bytes) -> tuple[FileDiff, ...]:
+    """The changed files of a "changes" artifact: a unified diff, or GitHub's list of files as JSON."""
+    if not raw.startswith(b"["):
+        return parse(raw)
+    return tuple(
+        parse_patch(
+            filename=file.filename, previous_filename=file.previous_filename, status=file.status, patch=file.patch
+        )
+        for file in msgspec.json.decode(raw, type=tuple[PullFile, ...])
+    )
 
 
 class LogLedger:

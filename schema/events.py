@@ -78,6 +78,7 @@ class ChangesGathered(Fact, frozen=True, kw_only=True, omit_defaults=True):
     reviewed: int
     left_out: int
     coverage: str  # artifact digest
+    changes: str  # artifact digest of the diff, or of the list of files, as GitHub sent it
 
 
 class ModelAsked(Fact, frozen=True, kw_only=True, omit_defaults=True):

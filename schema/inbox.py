@@ -13,7 +13,7 @@ import msgspec
 
 from schema.sql import load
 
-Kind = Literal["prompt", "answer", "coverage", "plan"]
+Kind = Literal["changes", "prompt", "answer", "coverage", "plan"]
 
 
 class Delivery(msgspec.Struct, frozen=True):

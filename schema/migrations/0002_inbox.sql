@@ -13,7 +13,7 @@ create index inbox_received_at on inbox using brin (received_at);
 create table artifact (
     installation bigint not null,
     digest       bytea not null,  -- SHA-256 of the plain bytes
-    kind         text not null,   -- prompt, answer, coverage, plan
+    kind         text not null,   -- changes, prompt, answer, coverage, plan
     size         integer not null,-- of the plain bytes
     body         bytea not null,  -- zlib
     stored_at    timestamptz not null default clock_timestamp(),
