@@ -151,7 +151,7 @@ def _show_review(found: local.LocalReview, form: Format) -> None:
         case "json":
             click.echo(msgspec.json.format(msgspec.json.encode(found)))
         case "sarif":
-            log = sarif(found.verdict.located, version=app.our_version())
+            log = sarif(found.verdict.located, notes=found.verdict.notes, version=app.our_version())
             click.echo(msgspec.json.format(msgspec.json.encode(log)))
         case "text":
             _print_review(found, Console())

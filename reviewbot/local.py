@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from reviewbot.config import environment
 from reviewbot.diff.files import LeftOut
 from reviewbot.diff.parse import parse
 from reviewbot.errors import FinalError
@@ -18,18 +19,36 @@ from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.prompts.render import Subject
 from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope
 
-GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=")
+GIT = (
+    "git",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "diff.external="),
+    *("-c", "diff.suppressBlankEmpty=false"),
+    *("-c", "log.showSignature=false"),
+)
+ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "",  # a partial clone must not fetch what is missing: that starts programs
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
 DIFF = (
     "--no-color",
     "--no-ext-diff",
     "--no-textconv",
+    "--no-relative",
     "--find-renames",
     "--unified=3",
+    "--inter-hunk-context=0",
     "--submodule=short",
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
 DIFF_LIMIT = 64 << 20  # bytes
+ERRORS_LIMIT = 4_096  # bytes of what git complains about
+GIT_SECONDS = 120.0
 
 
 class GitFailed(FinalError):
@@ -51,7 +70,7 @@ class LocalReview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A local change: how it is called, its diff's arguments, and where file contents come from ("" is the index)."""
+    """A local change: how it is called, its diff's arguments, and the tree of file contents (":0" is the index)."""
 
     words: str
     arguments: tuple[str, ...]
@@ -63,7 +82,7 @@ async def find_change(folder: Path, revisions: str | None) -> Change:
     if revisions is None:
         if not await git(folder, "diff", "--cached", "--name-only"):
             raise GitFailed("Nothing is staged. Stage a change with `git add`, or name a range such as main...HEAD.")
-        return Change("the staged change", ("--cached",), "")
+        return Change("the staged change", ("--cached",), ":0")
     if revisions.startswith("-"):
         raise GitFailed(f"{revisions!r} is no range: write main...HEAD, for example.")
     if ".." not in revisions:
@@ -140,12 +159,13 @@ class NoLedger:
 
 
 async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT, what: str = "") -> bytes:
-    """What a git command prints. Raises GitFailed, also for more than `limit` bytes."""
+    """What a git command prints. Raises GitFailed, also for more than `limit` bytes or GIT_SECONDS."""
     try:
         process = await asyncio.create_subprocess_exec(
             *GIT,
             *arguments,
             cwd=folder,
+            env={**environment(), **ENVIRONMENT},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -154,16 +174,42 @@ async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT, what: str 
         raise GitFailed("git is not installed, or the folder does not exist.") from error
     assert process.stdout is not None
     assert process.stderr is not None
-    errors = asyncio.create_task(process.stderr.read(4_096))
-    output = bytearray()
-    while piece := await process.stdout.read(1 << 16):
-        output += piece
-        if len(output) > limit:
+    errors = asyncio.create_task(_keep(process.stderr, ERRORS_LIMIT))
+    try:
+        async with asyncio.timeout(GIT_SECONDS):
+            output = await _read(process.stdout, limit)
+            said = (await errors).decode("utf-8", "replace").strip()
+            code = await process.wait()
+    except TimeoutError as error:
+        raise GitFailed(f"`git {arguments[0]}` took more than {GIT_SECONDS:.0f} s.") from error
+    except _TooMuch as error:
+        raise GitFailed(f"`git {arguments[0]}` gave more than {limit:,} bytes: name a smaller range.") from error
+    finally:
+        errors.cancel()
+        if process.returncode is None:
             process.kill()
             await process.wait()
-            errors.cancel()
-            raise GitFailed(f"`git {arguments[0]}` gave more than {limit:,} bytes.")
-    said = (await errors).decode("utf-8", "replace").strip()
-    if await process.wait() != 0:
-        raise GitFailed(said or f"git does not know {what or arguments[-1]!r} here.")
+    if code != 0:
+        raise GitFailed(said.removeprefix("fatal: ") or f"git does not know {what or arguments[-1]!r} here.")
+    return output
+
+
+class _TooMuch(Exception):
+    """More bytes than wanted."""
+
+
+async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
+    output = bytearray()
+    while piece := await stream.read(1 << 16):
+        output += piece
+        if len(output) > limit:
+            raise _TooMuch
     return bytes(output)
+
+
+async def _keep(stream: asyncio.StreamReader, limit: int) -> bytes:
+    """The first bytes of a stream that is read to its end, so that its writer never waits."""
+    kept = b""
+    while piece := await stream.read(1 << 16):
+        kept = (kept + piece)[:limit]
+    return kept
