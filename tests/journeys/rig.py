@@ -1,0 +1,273 @@
+"""The whole way in one place: GitHub's stand-in, a model, a database, and the service as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+
+from projections.jobs.fold import OPEN, Job
+from reviewbot.demo.run import new_app_key
+from reviewbot.demo.standin import Standin
+from reviewbot.demo.state import CheckRun, Review
+from schema.database import open_pool
+from tests.demo.contract import check_exchanges
+from tests.helpers import wait_until
+from tests.journeys.model import Model
+
+ROOT = Path(__file__).parents[2]
+SECRET = "It's a Secret to Everybody"
+APP_ID = 7
+SERVE = ("-m", "reviewbot", "serve")  # what comes after the name of the Python
+
+
+@dataclass
+class Process:
+    """One process of the service. `lines` is what it has logged so far."""
+
+    process: asyncio.subprocess.Process
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)  # what was no log line
+    _reading: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        """The address of its server, once it has started."""
+        return f"http://127.0.0.1:{self.said('started')[0]['port']}"
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Its log lines of that event."""
+        return [line for line in self.lines if line.get("message") == event]
+
+    def follow(self) -> None:
+        """Begin to read what it says."""
+        self._reading = asyncio.create_task(self._read())
+
+    async def started(self) -> None:
+        """Returns when it is at work. Fails with what it said when it ended before."""
+        with contextlib.suppress(AssertionError):
+            await wait_until(lambda: self.said("started") or self.process.returncode is not None, seconds=20)
+        assert self.said("started"), self.story() or "it says nothing"
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.ended()
+
+    async def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self, seconds: float = 30.0) -> int:
+        """Wait for its end; gives the exit code, negative for a signal."""
+        code = await asyncio.wait_for(self.process.wait(), seconds)
+        if self._reading is not None:
+            await self._reading
+        return code
+
+    def story(self) -> str:
+        """All that it said, for a failing test."""
+        return "\n".join([*map(json.dumps, self.lines), *self.noise])
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for raw in self.process.stdout:
+            try:
+                self.lines.append(json.loads(raw))
+            except ValueError:
+                self.noise.append(raw.decode("utf-8", "replace").rstrip())
+
+
+@dataclass
+class Rig:
+    """Everything around the service; `serve` starts it, as often and in as many roles as wanted."""
+
+    standin: Standin
+    model: Model
+    database: str
+    pool: asyncpg.Pool[asyncpg.Record]  # with the rights of the application
+    http: aiohttp.ClientSession
+    repository: Path
+    environment: dict[str, str]
+    processes: list[Process] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def serve(
+        self, role: str = "all", *, instance: str = "one", entry: Sequence[str] = SERVE, **settings: object
+    ) -> Process:
+        """Start a process and wait until it is at work; deliveries go to the newest one that takes any.
+
+        `settings` are environment variables; `entry` may be another script that takes the same arguments.
+        """
+        process = await self.launch(role, instance=instance, entry=entry, **settings)
+        await process.started()
+        if role in ("all", "web"):
+            self.standin.webhooks.url = f"{process.url}/webhooks/github"
+        return process
+
+    async def launch(
+        self, role: str = "all", *, instance: str = "one", entry: Sequence[str] = SERVE, **settings: object
+    ) -> Process:
+        """Start a process and do not wait."""
+        environment = {**self.environment, "INSTANCE": instance, **{name: str(value) for name, value in settings.items()}}
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, *entry, "--role", role,
+            cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**20,
+        )  # fmt: skip
+        process = Process(started)
+        process.follow()
+        self.processes.append(process)
+        return process
+
+    async def new_place(self) -> Place:
+        """A repository of its own under an installation of its own."""
+        name = f"acme-{next(self._numbers)}/shop"
+        repository = await self.standin.add_repository(name, self.repository)
+        return Place(self, name, repository.id)
+
+    async def close(self) -> None:
+        """End every process that still runs."""
+        for process in self.processes:
+            if process.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.signal(signal.SIGCONT)
+                await process.kill()
+
+    async def job_rows(self) -> list[Job]:
+        """The whole job table."""
+        return [Job(**row) for row in await self.pool.fetch("select * from jobs order by request_position")]
+
+
+@dataclass
+class Place:
+    """One repository, as seen by its people. Each thing they do happens a second after the one before."""
+
+    rig: Rig
+    name: str
+    id: int
+
+    @property
+    def standin(self) -> Standin:
+        """The stand-in, a second later: GitHub's times have no fractions, and people are slower than tests."""
+        self.rig.standin.world.advance(1)
+        return self.rig.standin
+
+    async def open(self, head: str = "topic", *, title: str = "A change", draft: bool = False, fork: bool = False) -> int:
+        """Open a pull request to main; gives its number."""
+        return await self.standin.open_pull_request(
+            self.name, base="main", head=head, title=title, draft=draft, fork=fork
+        )
+
+    async def jobs(self, number: int = 1) -> list[Job]:
+        """The jobs of a pull request, in the order of their requests."""
+        return [
+            job for job in await self.rig.job_rows() if job.repository_id == self.id and job.pull_request == number
+        ]
+
+    async def states(self, number: int = 1) -> list[str]:
+        """The states of its jobs, in the order of their requests."""
+        return [job.state for job in await self.jobs(number)]
+
+    def reviews(self, number: int = 1) -> list[Review]:
+        """The reviews that people can see."""
+        return [review for review in self.rig.standin.reviews(self.name, number) if review.state != "PENDING"]
+
+    def check_runs(self) -> list[CheckRun]:
+        return self.rig.standin.check_runs(self.name)
+
+    def conclusions(self) -> list[str | None]:
+        """How each Check Run of the repository ended, oldest first; None: it has not."""
+        return [run.conclusion for run in self.check_runs()]
+
+    async def reaches(self, *states: str, number: int = 1, seconds: float = 10.0) -> list[Job]:
+        """Wait until the jobs of a pull request are in exactly these states."""
+        await wait_until(self._in(states, number), seconds=seconds, what=f"{self.name}#{number} in {states}")
+        return await self.jobs(number)
+
+    async def ends(self, *states: str, number: int = 1, seconds: float = 10.0) -> list[Job]:
+        """As `reaches`, and everything that GitHub has to show of it stands there."""
+        await self.reaches(*states, number=number, seconds=seconds)
+
+        async def shown() -> bool:
+            jobs = await self.jobs(number)
+            return all(job.state not in OPEN and (job.check_concluded or job.head_sha is None) for job in jobs)
+
+        await wait_until(shown, seconds=seconds, what=f"the Check Runs of {self.name}#{number} concluded")
+        return await self.jobs(number)
+
+    async def delivered(self) -> list[str]:
+        """What was answered to the deliveries about this repository."""
+        return [
+            f"{delivery.message.event}.{delivery.message.action} {delivery.status_code} {delivery.response_body}"
+            for delivery in self.rig.standin.deliveries
+            if delivery.message.repository_id == self.id
+        ]
+
+    def _in(self, states: Sequence[str], number: int) -> Any:
+        async def compare() -> bool:
+            return await self.states(number) == list(states)
+
+        return compare
+
+
+@asynccontextmanager
+async def make_rig(database: str, repository: Path, **settings: object) -> AsyncIterator[Rig]:
+    """A rig on a database that is migrated. At the end every exchange with GitHub is held to GitHub's description."""
+    private, public = new_app_key()
+    standin = Standin(app_id=APP_ID, public_key_pem=public, webhook_secret=SECRET)
+    model = Model()
+    async with contextlib.AsyncExitStack() as stack:
+        api = await stack.enter_async_context(standin.serve())
+        model_url = await stack.enter_async_context(model.serve())
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        pool = await open_pool(database, size=3)
+        stack.callback(pool.terminate)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "DATABASE_URL": database,
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+            "GITHUB_APP_ID": str(APP_ID),
+            "GITHUB_APP_SLUG": "reviewbot",
+            "GITHUB_PRIVATE_KEY": private,
+            "GITHUB_WEBHOOK_SECRET": SECRET,
+            "GITHUB_API_URL": api,
+            "PROVIDER": "openai-compatible",
+            "OPENAI_BASE_URL": model_url,
+            "MODEL": "some-model",
+            "RETRY_BASE_SECONDS": "0",
+            **{name: str(value) for name, value in settings.items()},
+        }
+        rig = Rig(standin, model, database, pool, http, repository, environment)
+        stack.push_async_callback(rig.close)
+        yield rig
+        await standin.settle()
+        check_exchanges(standin.requests)
+
+
+def job_of_run(run: CheckRun) -> UUID:
+    """The job that a Check Run is about."""
+    return UUID(run.external_id)
