@@ -14,6 +14,7 @@ from projections.jobs.fold import Job
 from schema.sql import load
 
 HERE = "projections.jobs"
+UNINSTALLED = "the App was uninstalled"  # why jobs end whose installation is gone
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
@@ -73,7 +74,7 @@ async def ending(pool: Pool, rows: int = 100) -> list[Job]:
     for row in await pool.fetch(load(HERE, "ending"), rows):
         columns = dict(row)
         if columns.pop("installation_state") == "deleted":
-            columns["cancel_reason"] = "the App was uninstalled"
+            columns["cancel_reason"] = UNINSTALLED
         found.append(Job(**columns))
     return found
 
@@ -95,7 +96,13 @@ async def unchecked(pool: Pool, rows: int = 50) -> list[Job]:
 
 async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
     """What the table says of jobs that are being worked on."""
-    return [Standing(*row) for row in await pool.fetch(load(HERE, "wanted"), list(jobs))]
+    found = []
+    for row in await pool.fetch(load(HERE, "wanted"), list(jobs)):
+        columns = dict(row)
+        if columns.pop("uninstalled"):
+            columns["cancel_reason"] = UNINSTALLED
+        found.append(Standing(**columns))
+    return found
 
 
 async def get(pool: Pool, job: UUID) -> Job | None:
