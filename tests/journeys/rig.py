@@ -131,7 +131,11 @@ class Rig:
         self, role: str = "all", *, instance: str = "one", entry: Sequence[str] = SERVE, **settings: object
     ) -> Process:
         """Start a process and do not wait."""
-        environment = {**self.environment, "INSTANCE": instance, **{name: str(value) for name, value in settings.items()}}
+        environment = {
+            **self.environment,
+            "INSTANCE": instance,
+            **{name: str(value) for name, value in settings.items()},
+        }
         started = await asyncio.create_subprocess_exec(
             sys.executable, *entry, "--role", role,
             cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**20,
@@ -174,7 +178,9 @@ class Place:
         self.rig.standin.world.advance(1)
         return self.rig.standin
 
-    async def open(self, head: str = "topic", *, title: str = "A change", draft: bool = False, fork: bool = False) -> int:
+    async def open(
+        self, head: str = "topic", *, title: str = "A change", draft: bool = False, fork: bool = False
+    ) -> int:
         """Open a pull request to main; gives its number."""
         return await self.standin.open_pull_request(
             self.name, base="main", head=head, title=title, draft=draft, fork=fork
@@ -182,9 +188,7 @@ class Place:
 
     async def jobs(self, number: int = 1) -> list[Job]:
         """The jobs of a pull request, in the order of their requests."""
-        return [
-            job for job in await self.rig.job_rows() if job.repository_id == self.id and job.pull_request == number
-        ]
+        return [job for job in await self.rig.job_rows() if job.repository_id == self.id and job.pull_request == number]
 
     async def states(self, number: int = 1) -> list[str]:
         """The states of its jobs, in the order of their requests."""

@@ -130,10 +130,9 @@ async def test_who_may_only_read_cannot_ask_for_a_review_in_a_comment(place: Pla
 
 
 async def test_uninstalling_ends_the_running_review_and_nothing_more_is_posted(place: Place) -> None:
-    gate = await running(place, "Uninstalled meanwhile")
+    await running(place, "Uninstalled meanwhile")
     installation = (await place.jobs())[0].installation
     await place.standin.delete_installation(installation)
-    gate.open.set()
     (job,) = await place.ends("cancelled", seconds=CANCEL_SECONDS)
     assert (job.reason, place.reviews()) == ("the App was uninstalled", [])
 
@@ -164,7 +163,9 @@ async def test_a_change_with_nothing_to_review_says_so_and_asks_no_model(place: 
 async def test_a_change_that_is_too_large_for_one_diff_is_read_file_by_file(place: Place) -> None:
     await place.open("huge", title="Far too much")
     await place.ends("completed")
-    answers = [(item.status, item.path) for item in place.rig.standin.requests if item.path.startswith(f"/repos/{place.name}/")]
+    answers = [
+        (item.status, item.path) for item in place.rig.standin.requests if item.path.startswith(f"/repos/{place.name}/")
+    ]
     assert (406, f"/repos/{place.name}/pulls/1") in answers
     (review,) = place.reviews()
     assert "huge.csv" in review.body
