@@ -18,6 +18,7 @@ from reviewbot import app, audit, config, local, logs
 from reviewbot.errors import ConfigError, ReviewBotError
 from reviewbot.findings import SEVERITIES, Severity
 from reviewbot.sarif import sarif
+from reviewbot.variables import VARIABLES
 
 EXIT_FINDINGS = 1
 EXIT_CONFIG = 2
@@ -87,7 +88,7 @@ def config_command(check: config.Role | None) -> None:
             config.load(role=check)
             click.echo("The configuration is fine.")
             return
-        for variable in config.VARIABLES:
+        for variable in VARIABLES:
             default = variable.default or variable.computed
             click.echo(f"{variable.name}" + (f"  (default: {default})" if default else ""))
             click.echo(f"    {variable.meaning}")

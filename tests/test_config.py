@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviewbot.config import VARIABLES, Role, Secret, Settings, load
+from reviewbot.config import Role, Secret, Settings, load
 from reviewbot.errors import ConfigError
+from reviewbot.variables import VARIABLES
 
 WEBHOOK_SECRET = "correct-horse-battery-staple"
 

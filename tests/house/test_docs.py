@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from reviewbot.config import VARIABLES
+from reviewbot.variables import VARIABLES
 from tests.house.tree import ROOT, files, read
 
 METRIC_TYPES = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reviewbot.config import VARIABLES
+from reviewbot.variables import VARIABLES
 from tests.house.tree import ROOT, read
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
