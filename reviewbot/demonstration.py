@@ -160,8 +160,8 @@ async def _completed(service: Service) -> UUID:
 
 
 async def _check_run_concluded(standin: Standin, number: int) -> None:
-    while not any(run.status == "completed" for run in standin.check_runs(REPOSITORY, number)):
-        await asyncio.sleep(0.05)  # noqa: ASYNC110 - the stand-in is asked as a person would, by looking
+    while not any(run.status == "completed" for run in standin.check_runs(REPOSITORY, number)):  # noqa: ASYNC110 - asked by looking, as a person does
+        await asyncio.sleep(0.05)
 
 
 def _show_review(standin: Standin, number: int, console: Console) -> None:
