@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -140,6 +141,10 @@ class Incoming:
             decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
             decoded: T = decoder.decode(self.body)
         except msgspec.MsgspecError as error:
+            mended = _LONE_SURROGATES.sub(_mended, self.body)
+            if mended != self.body:
+                self.body = mended
+                return self.read(kind)
             raise NotUnderstood(str(error)) from error
         except RecursionError as error:  # the decoder gives up about a thousand levels down
             raise NotUnderstood("JSON is nested too deeply") from error
@@ -180,6 +185,17 @@ class Incoming:
             comment_id=comment_id,
         )
         return Request(fact, job_id(installation, repository.id, pull_request, head_sha, key))
+
+
+# JSON may escape half a surrogate pair, which is no character: it is read as U+FFFD. First stands what only looks like
+# one: an escaped backslash, and both halves of a pair.
+_LONE_SURROGATES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if match["lone"] else match[0]
 
 
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
