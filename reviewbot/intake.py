@@ -146,7 +146,7 @@ class Intake:
                     chunks.append(chunk)
         except TimeoutError as error:
             raise Refused(408, "slow", f"The body did not arrive within {self._body_seconds:g} seconds.") from error
-        except web.RequestPayloadError as error:
+        except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(400, "broken_body", "The body broke off or is not properly chunked.") from error
         return b"".join(chunks)
 

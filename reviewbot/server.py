@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable
@@ -29,7 +30,8 @@ logger = structlog.get_logger(__name__)
 MAX_CONNECTIONS = 1_000
 HEADER_SECONDS = 10.0  # from the connection, or the answer before, to the end of the next request's headers
 LINGER_SECONDS = 1.0  # reading on after an early answer, so that the sender gets to see it
-DRAIN_SECONDS = 10.0  # what is in flight may finish for this long
+DRAIN_SECONDS = 12.0  # what is in flight may finish for this long: a body, a commit
+CLOSE_SECONDS = 1.0  # and its answer may leave for this long
 
 WEBHOOK_PATH = "/webhooks/github"
 METHODS = frozenset({"GET", "HEAD", "POST"})  # any other is "other" in the metrics
@@ -80,6 +82,7 @@ class Server:
                 watch=self.watch,
                 metrics=metrics,
             )
+        self._guard = Guard(metrics)
         self._door = Door(self._app(), metrics, max_connections=max_connections, header_seconds=header_seconds)
         self._watching: asyncio.Task[None] | None = None
 
@@ -95,14 +98,16 @@ class Server:
         await self._door.open(self._settings.host, self._settings.port)
 
     async def stop(self) -> None:
-        """Take no more connections, finish what is in flight, close."""
+        """Take no more connections, finish what is in flight, close. A second call does nothing."""
+        self._door.stop_listening()
+        await self._guard.drained(DRAIN_SECONDS)
         await self._door.close()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[Guard(self._metrics).middleware])
+        app = web.Application(middlewares=[self._guard.middleware])
         app.add_routes(
             [
                 web.get("/", self._about, name="about"),
@@ -138,6 +143,16 @@ class Guard:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._in_flight = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until nothing is in flight. aiohttp stops reading as soon as it shuts down, even amid a body."""
+        self._stopping = True
+        if self._in_flight:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
 
     @property
     def middleware(self) -> Any:
@@ -150,11 +165,17 @@ class Guard:
             began = time.perf_counter()
             in_progress = self._metrics.http_in_progress.labels(name)
             in_progress.inc()
+            self._in_flight += 1
             try:
                 response = await self._answer(request, handler, name)
             finally:
                 in_progress.dec()
+                self._in_flight -= 1
             response.headers.update(HEADERS)
+            if self._stopping:
+                response.force_close()
+                if not self._in_flight:
+                    self._idle.set()
             self._metrics.http_requests.labels(name, method, f"{response.status // 100}xx").inc()
             self._metrics.http_seconds.labels(name, method).observe(time.perf_counter() - began)
             return response
@@ -212,7 +233,7 @@ class Door:
             "lingering_time": LINGER_SECONDS,
             "access_log": None,
         }
-        self._runner = web.AppRunner(app, shutdown_timeout=DRAIN_SECONDS, **self._limits)
+        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_SECONDS, **self._limits)
         self._listener: asyncio.Server | None = None
 
     @property
@@ -235,10 +256,13 @@ class Door:
 
         self._listener = await loop.create_server(protocol, host, port, backlog=1_024)
 
-    async def close(self) -> None:
+    def stop_listening(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        await self._runner.cleanup()
+
+    async def close(self) -> None:
+        if self._runner.server is not None:
+            await self._runner.cleanup()
 
 
 def _json(status: int, answer: object) -> web.Response:
