@@ -143,13 +143,11 @@ class Metrics:
         )
         # severity: critical, high, medium, low
         self.findings = Counter(
-            "reviewbot_findings_total", "Findings in completed reviews.", ["severity"], registry=self.registry
+            "reviewbot_findings_total", "Findings in reviews that were made.", ["severity"], registry=self.registry
         )
-        # reason: a short fixed phrase
         self.findings_dropped = Counter(
             "reviewbot_findings_dropped_total",
-            "Findings of a model that were not posted.",
-            ["reason"],
+            "Findings of a model that could not be read.",
             registry=self.registry,
         )
         self.rescued = Counter(

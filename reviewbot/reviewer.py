@@ -48,6 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     model: str
     complete: bool
+    rejected: int = 0  # findings that could not be read
 
 
 class Ledger(Protocol):
@@ -167,13 +168,15 @@ def judge(scope: Scope, answers: Sequence[Answer], provider: Provider, *, give_u
         model = unusable[0][1].model
         raise AnswerUnusable(f"{model} {'declined to answer' if refused else 'gave an answer that could not be read'}.")
     findings = [finding for each in parsed for finding in each.findings]
+    rejected = sum(len(each.rejected) for each in parsed)
     return Verdict(
         summary="\n\n".join(each.summary for each in parsed if each.summary),
         located=place(findings, {file.path: file for file in scope.files}),
-        notes=_notes(parsed, unusable),
+        notes=_notes(parsed, unusable, rejected),
         provider=provider.name,
         model=answers[0].model if answers else provider.model,
-        complete=all(each.outcome == "whole" and not each.rejected for each in parsed),
+        complete=not rejected and all(each.outcome == "whole" for each in parsed),
+        rejected=rejected,
     )
 
 
@@ -181,7 +184,7 @@ def _parse(answer: Answer) -> Parsed:
     return parse_answer(answer.text, truncated=answer.finish == "truncated")
 
 
-def _notes(parsed: Sequence[Parsed], unusable: Sequence[tuple[Chunk, Answer]]) -> tuple[str, ...]:
+def _notes(parsed: Sequence[Parsed], unusable: Sequence[tuple[Chunk, Answer]], rejected: int) -> tuple[str, ...]:
     notes = []
     for part, answer in unusable:
         paths = ", ".join(f"`{file.path}`" for file in part.files)
@@ -189,7 +192,6 @@ def _notes(parsed: Sequence[Parsed], unusable: Sequence[tuple[Chunk, Answer]]) -
     cut = sum(each.outcome == "partial" for each in parsed)
     if cut:
         notes.append(f"{cut} of {len(parsed)} answers broke off: there may be more to find than is said here.")
-    rejected = sum(len(each.rejected) for each in parsed)
     if rejected:
         notes.append(f"{rejected} findings were dropped because they could not be read.")
     return tuple(notes)

@@ -199,6 +199,9 @@ class Steps:
             max_findings=self._settings.max_findings,
             secrets=self._settings.secrets,
         )
+        for located in verdict.located:
+            self._metrics.findings.labels(located.finding.severity).inc()
+        self._metrics.findings_dropped.inc(verdict.rejected)
         return plan, len(verdict.located)
 
     async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:

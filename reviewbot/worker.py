@@ -107,6 +107,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; see `stop` for the good order."""
+        self._metrics.slots.set(self._settings.concurrency)
         await self._processes.enlist()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._beat, self._settings.heartbeat))
