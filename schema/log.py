@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError, StoredEvent
 
 from schema.codec import Recorded
@@ -61,7 +62,7 @@ class Unit(msgspec.Struct, frozen=True):
     delivery: Delivery | None
     artifacts: tuple[Artifact, ...]
     stored: asyncio.Future[int]
-    size: int  # bytes of the delivery and the artifacts
+    size: int  # bytes of the events, the delivery and the artifacts
 
     def keys(self) -> list[object]:
         """What may stand only once in a batch."""
@@ -69,6 +70,10 @@ class Unit(msgspec.Struct, frozen=True):
         if self.delivery:
             keys.append(("delivery", self.delivery.id))
         return keys
+
+    def refused_as_taken(self) -> VersionConflict:
+        """The error for a unit of which another writer stored a (stream, version) first."""
+        return VersionConflict(frozenset(UUID(str(event.originator_id)) for event in self.events))
 
 
 class Log:
@@ -85,6 +90,7 @@ class Log:
         self._waiting: deque[Unit] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None  # the appender's, while it has work
         self._listeners: list[Callable[[], None]] = []
 
     def on_append(self, wake: Callable[[], None]) -> None:
@@ -107,19 +113,31 @@ class Log:
         """Store the events, the raw delivery and the artifacts together; returns the position of the last event.
 
         Returns only after the commit. Nothing was stored when it raises VersionConflict, DuplicateDelivery, LogFull or
-        ProgrammingError (text or numbers that Postgres cannot hold). After OperationalError (no database) it is unknown
-        whether they were stored; the same call may be made again, and meets one of the first two if they were.
+        ProgrammingError (values that Postgres cannot hold, or more than the log takes in at all). After
+        OperationalError (no database) it is unknown whether they were stored; the same call may be made again, and
+        meets one of the first two if they were. A caller that is cancelled does not take back what it handed over.
         """
-        size = (len(delivery.body) if delivery else 0) + sum(len(artifact.body) for artifact in artifacts)
-        if len(self._waiting) >= self._max_units or self._bytes + size > self._max_bytes:
-            raise LogFull(f"{len(self._waiting)} appends are waiting for the database")
+        size = sum([len(event.state) for event in events])
+        if delivery:
+            size += len(delivery.headers) + len(delivery.body)
+        for artifact in artifacts:
+            size += len(artifact.body)
+        self._check_room(size)
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         unit = Unit(tuple(events), meta, delivery, tuple(artifacts), stored, size)
+        if len(events) > 1 and len({(e.originator_id, e.originator_version) for e in events}) < len(events):
+            raise unit.refused_as_taken()  # by itself
         self._waiting.append(unit)
         self._bytes += size
         if self._task is None:
             self._task = asyncio.create_task(self._commit_waiting(), name="log-appender")
         return await stored
+
+    def _check_room(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise ProgrammingError(f"{size} bytes in one append are more than the {self._max_bytes} that may wait")
+        if len(self._waiting) >= self._max_units or self._bytes + size > self._max_bytes:
+            raise LogFull(f"{len(self._waiting)} appends ({self._bytes} bytes) are waiting for the database")
 
     async def close(self) -> None:
         """Wait until everything that was accepted is stored or refused."""
@@ -129,13 +147,22 @@ class Log:
     async def _commit_waiting(self) -> None:
         try:
             while self._waiting:
-                batch = self._next_batch()
-                await self._commit(batch)
-                self._bytes -= sum(unit.size for unit in batch)
-                for wake in self._listeners:
-                    wake()
+                try:
+                    await self._commit_burst()
+                finally:
+                    await self._hand_back()
         finally:
             self._task = None
+
+    async def _commit_burst(self) -> None:
+        """Batch after batch on one connection, until a turn of the loop brings nothing more."""
+        while self._waiting:
+            batch = self._next_batch()
+            await self._commit(batch)
+            self._bytes -= sum([unit.size for unit in batch])
+            for wake in self._listeners:
+                asyncio.get_running_loop().call_soon(wake)  # its errors are not the appender's
+            await asyncio.sleep(0)  # whoever was told just now may have more
 
     def _next_batch(self) -> list[Unit]:
         """Units from the front of the queue; one that shares a stream or delivery with an earlier one waits."""
@@ -169,19 +196,19 @@ class Log:
                 failure, again = error, True
                 await asyncio.sleep(0.05 * attempt)
             except Exception as error:  # noqa: BLE001 - every caller must be told, whatever it is
-                if len(batch) == 1:
-                    return _refuse(batch[0], error)
-                middle = len(batch) // 2
-                await self._commit(batch[:middle], again=again)
-                return await self._commit(batch[middle:], again=again)
-        for unit in batch:
-            _refuse(unit, failure)
+                failure = error
+                break
+        if isinstance(failure, OperationalError) or len(batch) == 1:
+            for unit in batch:
+                _refuse(unit, failure)
+        else:  # one unit is at fault, and the others must not suffer for it
+            middle = len(batch) // 2
+            await self._commit(batch[:middle], again=again)
+            await self._commit(batch[middle:], again=again)
         return None
 
     async def _store(self, batch: list[Unit], *, again: bool) -> None:
-        with as_persistence_errors():
-            async with self._pool.acquire(timeout=5) as connection:
-                row = await connection.fetchrow(*_statement(batch), timeout=10)
+        row = await self._fetchrow(*_statement(batch))
         assert row is not None
         position, conflicts, duplicates = row["base"], set(row["conflicts"]), set(row["duplicates"])
         for number, unit in enumerate(batch):
@@ -193,7 +220,7 @@ class Log:
                     assert unit.delivery is not None
                     _refuse(unit, DuplicateDelivery(f"delivery {unit.delivery.id} is stored already"))
                 else:
-                    _refuse(unit, VersionConflict(frozenset(UUID(str(e.originator_id)) for e in unit.events)))
+                    _refuse(unit, unit.refused_as_taken())
             else:
                 position += len(unit.events)
                 _accept(unit, position)
@@ -201,15 +228,30 @@ class Log:
     async def _own(self, unit: Unit) -> int | None:
         """After a commit whose reply was lost: the position of the unit's last event if it was stored after all."""
         position: int | None = None
+        find = load("schema.queries", "find_event")
         for event in unit.events:
-            with as_persistence_errors():
-                row = await self._pool.fetchrow(
-                    load("schema.queries", "find_event"), event.originator_id, event.originator_version, timeout=10
-                )
-            if row is None or tuple(row)[1:] != (event.topic, event.state, unit.meta.correlation):
+            row = await self._fetchrow(find, event.originator_id, event.originator_version)
+            if row is None or tuple(row)[1:] != (event.topic, event.state, *msgspec.structs.astuple(unit.meta)):
                 return None
             position = row["position"]
         return position
+
+    async def _fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """Ask on the appender's connection: to borrow and return one for each batch costs a third of its time."""
+        with as_persistence_errors():
+            try:
+                if self._connection is None:
+                    self._connection = await self._pool.acquire(timeout=5)
+                return await self._connection.fetchrow(query, *arguments, timeout=10)
+            except BaseException:
+                await self._hand_back()  # it may be broken
+                raise
+
+    async def _hand_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._pool.release(connection)  # one that cannot be returned is dead, and the pool knows
 
     async def read_stream(self, stream: UUID, after: int = 0) -> list[Recorded]:
         """The events of a stream with a version above `after`, in order."""
@@ -259,37 +301,29 @@ def _refuse(unit: Unit, error: Exception) -> None:
 
 def _statement(batch: list[Unit]) -> list[Any]:
     """The statement and its arguments, column by column."""
-    events = [(number, event, unit.meta) for number, unit in enumerate(batch) for event in unit.events]
-    columns: list[Any] = [
-        [number for number, _, _ in events],
-        [event.originator_id for _, event, _ in events],
-        [event.originator_version for _, event, _ in events],
-        [event.topic for _, event, _ in events],
-        [event.state for _, event, _ in events],
-        [meta.installation for _, _, meta in events],
-        [meta.delivery for _, _, meta in events],
-        [meta.actor for _, _, meta in events],
-        [meta.correlation for _, _, meta in events],
-        [meta.causation for _, _, meta in events],
+    columns = _columns(10, [
+        (number, event.originator_id, event.originator_version, event.topic, event.state,
+         unit.meta.installation, unit.meta.delivery, unit.meta.actor, unit.meta.correlation, unit.meta.causation)
+        for number, unit in enumerate(batch) for event in unit.events
+    ])  # fmt: skip
+    parcels = [
+        (number, parcel.id, parcel.event, parcel.headers, parcel.body)
+        for number, unit in enumerate(batch)
+        if (parcel := unit.delivery)
     ]
-    parcels = [(number, unit.delivery) for number, unit in enumerate(batch) if unit.delivery]
-    artifacts = [(number, artifact) for number, unit in enumerate(batch) for artifact in unit.artifacts]
+    artifacts = [
+        (number, artifact.installation, artifact.digest, artifact.kind, artifact.size, artifact.body)
+        for number, unit in enumerate(batch)
+        for artifact in unit.artifacts
+    ]
     if not parcels and not artifacts:
         return [load("schema.queries", "append"), *columns]
-    columns += [
-        [number for number, _ in parcels],
-        [delivery.id for _, delivery in parcels],
-        [delivery.event for _, delivery in parcels],
-        [delivery.headers for _, delivery in parcels],
-        [delivery.body for _, delivery in parcels],
-        [number for number, _ in artifacts],
-        [artifact.installation for _, artifact in artifacts],
-        [artifact.digest for _, artifact in artifacts],
-        [artifact.kind for _, artifact in artifacts],
-        [artifact.size for _, artifact in artifacts],
-        [artifact.body for _, artifact in artifacts],
-    ]
-    return [load("schema.queries", "append_full"), *columns]
+    return [load("schema.queries", "append_full"), *columns, *_columns(5, parcels), *_columns(6, artifacts)]
+
+
+def _columns(width: int, rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Rows of `width` values turned into `width` columns; no rows are empty columns."""
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 @contextlib.contextmanager
@@ -303,8 +337,10 @@ def as_persistence_errors() -> Iterator[None]:
         yield
     except (asyncpg.UniqueViolationError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
         raise IntegrityError(str(error)) from error
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError) as error:
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
         raise ProgrammingError(f"the database refuses a value: {error}") from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if isinstance(error, ValueError):  # what asyncpg itself finds wrong with a value, before it is sent
+            raise ProgrammingError(f"the database cannot hold a value: {error}") from error
         # InternalClientError ("cannot switch to state 12") is how some lost connections show themselves
         raise OperationalError(f"the database did not answer: {type(error).__name__}: {error}") from error
