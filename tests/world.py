@@ -1,4 +1,4 @@
-"""The middle of ReviewBot between real ends: a GitHub stand-in, the log on Postgres, a model that says what it is told."""
+"""The middle of ReviewBot between real ends: GitHub's stand-in, the log on Postgres, a model that does as told."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import msgspec
+from eventsourcing.persistence import StoredEvent
 
 from projections.catalog import ALL
 from projections.jobs import read
@@ -22,6 +23,7 @@ from reviewbot.check_runs import Keeper
 from reviewbot.demo import state
 from reviewbot.demo.standin import Standin
 from reviewbot.github.client import Client, GitHub
+from reviewbot.github.clock import Clock
 from reviewbot.metrics import Metrics
 from reviewbot.review import PUSH, RetryPolicy, job_id
 from reviewbot.steps import Steps, StepSettings
@@ -30,7 +32,7 @@ from reviewbot.worker import Worker, WorkerSettings
 from schema.codec import encode
 from schema.events import Fact, ReviewRequested, Trigger
 from schema.inbox import pack_delivery
-from schema.log import Log, Meta, StoredEvent
+from schema.log import Log, Meta
 from schema.processes import Processes
 from tests.demo.hub import APP_ID, INSTALLATION, REPO, SECRET, Commits
 from tests.fakes import FakeProvider
@@ -47,10 +49,20 @@ async def github_world(commits: Commits, key: tuple[str, str]) -> AsyncIterator[
     standin = Standin(app_id=APP_ID, public_key_pem=public, webhook_secret=SECRET)
     await standin.add_repository(REPO, commits.path, installation_id=INSTALLATION)
     async with aiohttp.ClientSession() as session, standin.serve() as url:
-        yield (
-            standin,
-            GitHub(session, app_id=APP_ID, private_key=private, api_url=url, timeout_seconds=5, write_limits=()),
+        github = GitHub(
+            session,
+            app_id=APP_ID,
+            private_key=private,
+            api_url=url,
+            timeout_seconds=5,
+            write_limits=(),
+            clock=Clock(sleep=_without_waiting),
         )
+        yield standin, github
+
+
+async def _without_waiting(_: float) -> None:
+    await asyncio.sleep(0)
 
 
 def client_of(standin: Standin, github: GitHub) -> Client:
@@ -161,7 +173,7 @@ class World:
         self, review: Callable[[Story], Awaitable[None]] | None = None, *, instance: str = "one", **settings: Any
     ) -> Worker:
         """A quick worker."""
-        chosen = {"heartbeat": 0.05, "poll": 0.05, "policy": EAGER, "stop_grace": 5.0} | settings
+        chosen: dict[str, Any] = {"heartbeat": 0.05, "poll": 0.05, "policy": EAGER, "stop_grace": 5.0} | settings
         return Worker(
             self.pool,
             self.log,
@@ -182,7 +194,8 @@ class World:
         projectors = [Projector(self.pool, each, poll_seconds=0.05) for each in ALL]
         for projector in projectors:
             self.log.on_append(projector.wake)
-        loops = [asyncio.create_task(each.run()) for each in (*projectors, *workers)]
+        loops = [asyncio.create_task(each.run()) for each in projectors]
+        loops += [asyncio.create_task(each.run()) for each in workers]
         try:
             yield
         finally:
