@@ -46,10 +46,11 @@ class Story:
 
     async def load(self) -> None:
         """Read the stream. Raises FenceLost when the claim is not ours any more."""
+        self._stale = True  # and so it stays when the claim is lost: nothing is ever written from there
         self.job = ReviewJob.replay(self.row.job, await self._log.read_stream(self.row.job))
-        self._stale = False
         if self.job.state != "running" or self.job.claim_no != self.row.claim_no:
             raise FenceLost(f"job {self.row.job} is {self.job.state}, claim {self.job.claim_no}")
+        self._stale = False
 
     async def fence(self) -> None:
         """Raises FenceLost when the claim is not ours any more."""
