@@ -28,8 +28,6 @@ logger = structlog.get_logger(__name__)
 
 # GitHub sends nothing larger: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 MAX_BODY_BYTES = 25 * 1024 * 1024
-MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
-BODY_SECONDS = 10.0  # GitHub gives up then, too
 LARGE_BYTES = 256 * 1024  # compressed in a thread from here on, so that nobody waits for it
 RETRY_AFTER_SECONDS = 10
 
@@ -102,8 +100,8 @@ class Intake:
         known: Known,
         watch: Watch,
         metrics: Metrics,
-        body_seconds: float = BODY_SECONDS,
-        bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
+        body_seconds: float,
+        bytes_in_flight: int,
     ) -> None:
         self._signatures, self._recorder, self._app, self._known = signatures, recorder, app, known
         self._watch, self._metrics, self._body_seconds = watch, metrics, body_seconds

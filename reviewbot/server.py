@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import socket
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from reviewbot.config import Settings
@@ -27,8 +28,6 @@ from schema.log import Log
 
 logger = structlog.get_logger(__name__)
 
-MAX_CONNECTIONS = 1_000
-HEADER_SECONDS = 10.0  # from the connection, or the answer before, to the end of the next request's headers
 LINGER_SECONDS = 1.0  # reading on after an early answer, so that the sender gets to see it
 DRAIN_SECONDS = 12.0  # what is in flight may finish for this long: a body, a commit
 CLOSE_SECONDS = 1.0  # and its answer may leave for this long
@@ -51,7 +50,15 @@ GET  /ready             whether it can work
 GET  /metrics           numbers for Prometheus
 """
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps strangers from using the service up."""
+
+    connections: int = 1_000
+    header_seconds: float = 10.0  # from the connection, or the answer before, to the end of the next request's headers
+    body_seconds: float = 10.0  # GitHub gives up then, too
+    unread_seconds: float = 30.0  # a client that takes none of its answer for this long is cut off
+    bytes_in_flight: int = 64 * 1024 * 1024  # of bodies, all together
 
 
 class Server:
@@ -66,8 +73,7 @@ class Server:
         metrics: Metrics,
         *,
         version: str,
-        max_connections: int = MAX_CONNECTIONS,
-        header_seconds: float = HEADER_SECONDS,
+        limits: Limits = Limits(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self._settings, self._metrics = settings, metrics
         self.watch = Watch(pool, queue_max=settings.queue_max, version=version, provider=settings.provider.name)
@@ -81,9 +87,11 @@ class Server:
                 known=Known(log, pool),
                 watch=self.watch,
                 metrics=metrics,
+                body_seconds=limits.body_seconds,
+                bytes_in_flight=limits.bytes_in_flight,
             )
         self._guard = Guard(metrics)
-        self._door = Door(self._app(), metrics, max_connections=max_connections, header_seconds=header_seconds)
+        self._door = Door(self._app(), metrics, limits)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -155,8 +163,7 @@ class Guard:
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
     @property
-    def middleware(self) -> Any:
-        """What aiohttp takes for a middleware."""
+    def middleware(self) -> Middleware:
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -223,17 +230,17 @@ class Full(asyncio.Protocol):
 class Door:
     """The listening socket with its limits."""
 
-    def __init__(self, app: web.Application, metrics: Metrics, *, max_connections: int, header_seconds: float) -> None:
-        self._metrics, self._max_connections = metrics, max_connections
+    def __init__(self, app: web.Application, metrics: Metrics, limits: Limits) -> None:
+        self._metrics, self._limits = metrics, limits
         # Bodies are never unpacked: a megabyte on the wire may be a gigabyte in memory. The keep-alive timer of aiohttp
         # runs until the headers of the next request are complete, and so ends slow ones too.
-        self._limits: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "auto_decompress": False,
-            "keepalive_timeout": header_seconds,
+            "keepalive_timeout": limits.header_seconds,
             "lingering_time": LINGER_SECONDS,
             "access_log": None,
         }
-        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_SECONDS, **self._limits)
+        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_SECONDS, **self._options)
         self._listener: asyncio.Server | None = None
 
     @property
@@ -249,12 +256,17 @@ class Door:
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.Protocol:
-            if len(server.connections) >= self._max_connections:
+            if len(server.connections) >= self._limits.connections:
                 self._metrics.connections_refused.inc()
                 return Full()
-            return Connection(server, loop=loop, **self._limits)
+            return Connection(server, loop=loop, **self._options)
 
         self._listener = await loop.create_server(protocol, host, port, backlog=1_024)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+            for listening in self._listener.sockets:
+                listening.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._limits.unread_seconds * 1000)
+                )
 
     def stop_listening(self) -> None:
         if self._listener is not None:

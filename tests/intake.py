@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
 from reviewbot.config import load
 from reviewbot.metrics import Metrics
-from reviewbot.server import Server
+from reviewbot.server import Limits, Server
 from schema.codec import Recorded
 from schema.events import Fact
 from schema.log import Log
@@ -43,7 +43,11 @@ class Service(Sender):
 
 @contextlib.asynccontextmanager
 async def serving(
-    pool: Pool, log: Log, *, environ: dict[str, str] | None = None, **limits: Any
+    pool: Pool,
+    log: Log,
+    *,
+    environ: dict[str, str] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it cannot be changed
 ) -> AsyncIterator[Service]:
     """A server with the role "web" on any free port."""
     settings = load(
@@ -59,7 +63,7 @@ async def serving(
         role="web",
     )
     metrics = Metrics("1.2.3")
-    server = Server(settings, SLUG, pool, log, metrics, version="1.2.3", **limits)
+    server = Server(settings, SLUG, pool, log, metrics, version="1.2.3", limits=limits)
     await server.start()
     try:
         yield Service(server, pool, log, metrics)

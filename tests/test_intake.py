@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import msgspec
 import pytest
 
 from reviewbot import intake
 from reviewbot.review import job_id
+from reviewbot.server import Limits
 from schema import events as e
 from schema.inbox import read_delivery
 from schema.log import Log
 from tests.deliveries import OLD_SECRET, Answer, Headers, event_of, proper_headers, read_answer, request, sample, sign
 from tests.helpers import INSTALLATION, wait_until
-from tests.intake import Service, serving
+from tests.intake import Pool, Service, serving
 
 HEAD = "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
 JOB = job_id(INSTALLATION, 186853002, 2, HEAD)
@@ -27,7 +27,7 @@ OPENED = sample("pull_request.opened")
 
 
 @pytest.fixture
-async def service(pool: asyncpg.Pool[asyncpg.Record], log: Log) -> AsyncIterator[Service]:
+async def service(pool: Pool, log: Log) -> AsyncIterator[Service]:
     async with serving(pool, log) as service:
         yield service
 
@@ -226,20 +226,18 @@ async def test_a_chunked_body_without_end_is_cut_off_at_the_limit(
     assert service.count("reviewbot_body_bytes") == 0
 
 
-async def test_bodies_beyond_the_budget_are_refused_and_those_within_go_on(service: Service) -> None:
-    limits = service.server.intake
-    assert limits is not None
-    limits.budget.limit = 50_000
+async def test_bodies_beyond_the_budget_are_refused_and_those_within_go_on(pool: Pool, log: Log) -> None:
     slow = request(b" " * 40_000, proper_headers(b" " * 40_000))
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    writer.write(slow[:-1])
-    await wait_until(lambda: service.count("reviewbot_body_bytes") > 30_000)
-    await refused(service, await service.deliver(b" " * 20_000), 503)
-    assert service.count("reviewbot_deliveries_refused_total", reason="busy") == 1
-    writer.write(slow[-1:])
-    assert (await read_answer(reader)).status == 202
-    assert service.count("reviewbot_body_bytes") == 0
-    writer.close()
+    async with serving(pool, log, limits=Limits(bytes_in_flight=50_000)) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(slow[:-1])
+        await wait_until(lambda: service.count("reviewbot_body_bytes") > 30_000)
+        await refused(service, await service.deliver(b" " * 20_000), 503)
+        assert service.count("reviewbot_deliveries_refused_total", reason="busy") == 1
+        writer.write(slow[-1:])
+        assert (await read_answer(reader)).status == 202
+        assert service.count("reviewbot_body_bytes") == 0
+        writer.close()
 
 
 async def test_an_announced_length_alone_takes_nothing_from_the_budget(service: Service) -> None:
@@ -251,13 +249,10 @@ async def test_an_announced_length_alone_takes_nothing_from_the_budget(service: 
         writer.close()
 
 
-async def test_a_body_that_does_not_arrive_in_time_is_given_up(
-    pool: asyncpg.Pool[asyncpg.Record], log: Log, service: Service
-) -> None:
-    assert service.server.intake is not None
-    service.server.intake._body_seconds = 0.05
-    answer = await service.raw(request(b"{", proper_headers(b"{}"), length=2))
-    await refused(service, answer, 408)
+async def test_a_body_that_does_not_arrive_in_time_is_given_up(pool: Pool, log: Log) -> None:
+    async with serving(pool, log, limits=Limits(body_seconds=0.1)) as service:
+        answer = await service.raw(request(b"{", proper_headers(b"{}"), length=2))
+        await refused(service, answer, 408)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +392,7 @@ async def test_a_large_delivery_is_stored_too(service: Service) -> None:
 # --- what cannot be stored now --------------------------------------------------------------------------------------
 
 
-async def test_a_full_queue_is_answered_503_until_it_drains(pool: asyncpg.Pool[asyncpg.Record], log: Log) -> None:
+async def test_a_full_queue_is_answered_503_until_it_drains(pool: Pool, log: Log) -> None:
     async with serving(pool, log, environ={"QUEUE_MAX": "1"}) as service:
         await service.deliver(OPENED)
         await pool.execute("insert into installations (installation, queued) values (1, 1)")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from projections.jobs.project import Jobs
 from reviewbot.config import load
 from reviewbot.metrics import Metrics
-from reviewbot.server import Server
+from reviewbot.server import Limits, Server
 from schema.log import Log
 from tests.deliveries import Sender, proper_headers, read_answer, request, sample
 from tests.helpers import append, job_of, project, requested, wait_until
@@ -138,7 +140,7 @@ async def test_a_worker_serves_its_pages_and_takes_no_deliveries(pool: Pool, log
     "start", [b"", b"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["nothing", "half of the headers"]
 )
 async def test_a_connection_that_does_not_get_to_the_point_is_closed(pool: Pool, log: Log, start: bytes) -> None:
-    async with serving(pool, log, header_seconds=0.3) as service:
+    async with serving(pool, log, limits=Limits(header_seconds=0.3)) as service:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
         began = time.monotonic()
         writer.write(start)
@@ -155,8 +157,20 @@ async def _drip(writer: asyncio.StreamWriter | None) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux can tell the kernel")
+async def test_a_client_that_never_reads_its_answers_is_cut_off(pool: Pool, log: Log) -> None:
+    async with serving(pool, log, limits=Limits(unread_seconds=0.5)) as service:
+        with socket.create_connection(("127.0.0.1", service.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.setblocking(False)
+            asking = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2_000
+            with suppress(TimeoutError, OSError):
+                await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(client, asking), 3)
+            await wait_until(lambda: service.count("reviewbot_connections") == 0)
+
+
 async def test_connections_beyond_the_limit_are_told_to_come_back(pool: Pool, log: Log) -> None:
-    async with serving(pool, log, max_connections=2) as service:
+    async with serving(pool, log, limits=Limits(connections=2)) as service:
         idle = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(2)]
         await wait_until(lambda: service.count("reviewbot_connections") == 2)
         answer = await service.get("/health")
