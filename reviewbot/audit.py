@@ -106,5 +106,14 @@ def _told(fact: e.Fact) -> str:
             return f"delivery of {fact.event} ignored: {fact.reason}"
         case e.DeliveryParked():
             return f"delivery of {fact.event} parked: {fact.reason}"
+        case e.DeliveryMissed():
+            return f"GitHub has our OK for a delivery of {fact.event} that never got into the inbox"
+        case e.DeliveryLost():
+            return f"delivery of {fact.event} lost for good, asked for again {fact.asked} times: {fact.status}"
+        case e.IntakeGap():
+            since, until = (f"{moment:%Y-%m-%d %H:%M}" for moment in (fact.since, fact.until))
+            return f"gap: nobody knows what GitHub sent between {since} and {until}"
+        case e.HeadLeftOut():
+            return f"{fact.repository}#{fact.pull_request} at {fact.head_sha[:12]} left out by the sweep: {fact.reason}"
         case _:
             return fact.TOPIC

@@ -22,6 +22,7 @@ Trigger = Literal[
     "check_run_rerequested",
     "check_suite_rerequested",
     "comment",
+    "sweep",
 ]
 Conclusion = Literal["success", "neutral", "failure", "cancelled", "skipped"]
 Pause = Literal["installation", "provider"]
@@ -329,6 +330,49 @@ class DeliveryParked(Fact, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
+# --- intake without gaps; the streams are uuid5 of what each is about, so that nothing is said twice --------------
+
+
+class DeliveryMissed(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """GitHub has our OK for a delivery that the inbox does not hold: a promise was broken."""
+
+    TOPIC = "DeliveryMissed"
+    event: str
+    action: str | None = None
+    delivered_at: datetime  # by GitHub's clock
+
+
+class DeliveryLost(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """A delivery never arrived, and GitHub does not send it any more."""
+
+    TOPIC = "DeliveryLost"
+    event: str
+    action: str | None = None
+    delivered_at: datetime  # by GitHub's clock
+    status: str  # what GitHub says of the newest attempt
+    asked: int  # how often it was asked for again
+
+
+class IntakeGap(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """Nobody compared the deliveries of this time with the inbox while GitHub still kept them."""
+
+    TOPIC = "IntakeGap"
+    since: datetime
+    until: datetime
+
+
+class HeadLeftOut(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """A sweep met a head that nothing was known of, and did not ask for its review; `reason` says why."""
+
+    TOPIC = "HeadLeftOut"
+    installation: int
+    repository_id: int
+    repository: str
+    pull_request: int
+    head_sha: str
+    reason: str
+
+
 FACTS: tuple[type[Fact], ...] = (
     ReviewRequested,
     ReviewStarted,
@@ -358,5 +402,9 @@ FACTS: tuple[type[Fact], ...] = (
     RepositoriesChanged,
     DeliveryIgnored,
     DeliveryParked,
+    DeliveryMissed,
+    DeliveryLost,
+    IntakeGap,
+    HeadLeftOut,
 )
 BY_TOPIC: dict[str, type[Fact]] = {fact.TOPIC: fact for fact in FACTS}

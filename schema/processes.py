@@ -38,3 +38,8 @@ class Processes:
         """Whether we hold the lease for the next `seconds`."""
         with as_persistence_errors():
             return await self._pool.fetchval(load(HERE, "take_lease"), name, self.id, seconds) is not None
+
+    async def free_lease(self, name: str) -> None:
+        """Let somebody else have the lease, if it is ours."""
+        with as_persistence_errors():
+            await self._pool.execute(load(HERE, "free_lease"), name, self.id)

@@ -13,7 +13,9 @@ from tests.house.tree import PACKAGES, files, read
 Rule = Callable[[Module], Iterator[str]]
 
 # What may be longer than the house allows, and why. An entry that is no longer needed fails.
-LONG_ON_PURPOSE: dict[str, str] = {}
+LONG_ON_PURPOSE: dict[str, str] = {
+    "schema/events.py": "the whole vocabulary on one page; a part of it would not be found",
+}
 
 
 def modules(*folders: str) -> list[Module]:
