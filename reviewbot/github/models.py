@@ -52,6 +52,17 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     deletions: int = 0
 
 
+class OpenPull(msgspec.Struct, frozen=True, kw_only=True):
+    """An open pull request as lists show it."""
+
+    number: int
+    head: Branch
+    created_at: datetime
+    updated_at: datetime  # of the newest change of any kind: no push is younger
+    draft: bool = False
+    user: User | None = None  # None: the account was deleted
+
+
 class PullFile(msgspec.Struct, frozen=True, kw_only=True):
     """One changed file of the files list. `patch` is None for binary files and where GitHub finds it too large."""
 
@@ -192,6 +203,26 @@ class CheckRun(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     html_url: str | None = None
     app: AppRef | None = None
+
+
+# --- installations ----------------------------------------------------------------------------------------------
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """The App on one account."""
+
+    id: int
+    created_at: datetime
+    suspended_at: datetime | None = None
+
+
+class InstalledRepository(msgspec.Struct, frozen=True):
+    """A repository that an installation opens. Nothing can be written to an archived or disabled one."""
+
+    id: int
+    full_name: str  # "owner/name"
+    archived: bool = False
+    disabled: bool = False
 
 
 # --- webhook deliveries -----------------------------------------------------------------------------------------
