@@ -31,8 +31,12 @@ async def migrate(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     """Apply what is missing; returns the names. The caller holds LOCK. Raises MigrationError, changing nothing more."""
     await connection.execute(TABLE)
     applied = {row["name"]: row["digest"] for row in await connection.fetch("select name, digest from migration")}
+    known = available()
+    unknown = sorted(applied.keys() - {name for name, _ in known})
+    if unknown:
+        raise MigrationError(f"the database has migrations of a newer version ({', '.join(unknown)}): run that version")
     fresh: list[str] = []
-    for name, sql in available():
+    for name, sql in known:
         digest = hashlib.sha256(sql.encode()).hexdigest()
         if name not in applied:
             async with connection.transaction():
@@ -43,7 +47,4 @@ async def migrate(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
             raise MigrationError(
                 f"migration {name} was changed after it was applied to this database: use the version that applied it"
             )
-    unknown = sorted(applied.keys() - {name for name, _ in available()})
-    if unknown:
-        raise MigrationError(f"the database has migrations of a newer version ({', '.join(unknown)}): run that version")
     return fresh
