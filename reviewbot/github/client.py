@@ -149,6 +149,8 @@ class Client:
             too_fresh = fresh and (reply.status == 401 or isinstance(error, NotPermitted))
             wait = next(waits, None) if too_fresh else None
             if wait is None:
+                if reply.status == 401:
+                    self._credential.forget(grant)  # not merely unknown as yet: the next request needs another
                 raise error
             await self._clock.sleep(wait)
 
