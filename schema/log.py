@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -265,7 +265,7 @@ class Log:
             rows = await self._pool.fetch(load("schema.queries", "read_after"), position, limit)
         return recorded(rows)
 
-    async def follow(self, position: int = 0, *, poll_seconds: float = 1.0, page: int = 500) -> AsyncIterator[Recorded]:
+    async def follow(self, position: int = 0, *, poll_seconds: float = 1.0, page: int = 500) -> AsyncGenerator[Recorded]:
         """Every event after `position`, for ever. Woken by our own appends; those of others wait for the poll."""
         woken = asyncio.Event()
         self._listeners.append(woken.set)
