@@ -30,11 +30,11 @@ class Faulty(Log):
 
     async def append(
         self,
-        events: list[StoredEvent],  # type: ignore[override]  # all that a story appends
+        events: list[StoredEvent],  # type: ignore[override] - all that a story appends
         meta: Meta,
         *,
-        delivery: None = None,  # type: ignore[override]
-        artifacts: tuple[Artifact, ...] = (),  # type: ignore[override]
+        delivery: None = None,  # type: ignore[override] - a story passes no more
+        artifacts: tuple[Artifact, ...] = (),  # type: ignore[override] - a story passes no more
     ) -> int:
         position = 0
         if self.committed or not self.faults:
