@@ -30,9 +30,18 @@ class Projection(Protocol):
 
     @property
     def script(self) -> str:
-        """SQL that makes the tables."""
+        """SQL that makes the tables, as bare as a replay needs them."""
+        ...
+
+    @property
+    def finish(self) -> str:
+        """SQL that makes replayed tables ready for use: what would only slow a replay down."""
         ...
 
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
         """Fold one page, in order, within the caller's transaction. Raises FoldError."""
+        ...
+
+    async def replay(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """As `apply`, for the large pages of a rebuild, into tables that nobody else uses and `finish` has not seen."""
         ...

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
 import structlog
 
 from projections.base import Connection, FoldError, Projection
+from schema.codec import Recorded
 from schema.log import recorded
 from schema.sql import load
 
 HERE = "projections.queries"
+Apply: TypeAlias = Callable[[Connection, Sequence[Recorded]], Awaitable[None]]
 logger = structlog.get_logger(__name__)
 
 
@@ -36,35 +39,29 @@ async def lag(pool: asyncpg.Pool[asyncpg.Record]) -> list[Lag]:
     return [Lag(*row) for row in await pool.fetch(load(HERE, "lag"))]
 
 
-async def step(connection: Connection, projection: Projection, page: int = 1_000) -> int:
+async def step(connection: Connection, projection: Projection, page: int = 1_000, apply: Apply | None = None) -> int:
     """Fold one page; returns how many events it took in. 0: nothing to do, or another projector is at it.
 
-    A poison event stops the projection before it: what precedes it is folded, the reason is kept in the checkpoint,
-    and FoldError is raised at this and every later step until the projection is rebuilt.
+    `apply` takes the place of the projection's own. A poison event stops the projection before it: what precedes it is
+    folded, the reason is kept in the checkpoint, and FoldError is raised at this and every later step until the
+    projection is rebuilt.
     """
+    apply = apply or projection.apply
     try:
-        return await _step(connection, projection, page)
+        return await _step(connection, projection.name, apply, page)
     except FoldError as poison:
         with contextlib.suppress(FoldError):
-            await _step(connection, projection, page, before=poison.position, fault=str(poison))
+            await _step(connection, projection.name, apply, page, before=poison.position, fault=str(poison))
         raise
 
 
 async def _step(
-    connection: Connection, projection: Projection, page: int, before: int | None = None, fault: str | None = None
+    connection: Connection, name: str, apply: Apply, page: int, before: int | None = None, fault: str | None = None
 ) -> int:
     async with connection.transaction():
-        checkpoint = await connection.fetchrow(load(HERE, "lock_checkpoint"), projection.name)
-        if checkpoint is None:
-            return 0
-        events = recorded(await connection.fetch(load("schema.queries", "read_after"), checkpoint["position"], page))
-        if before is not None:
-            events = [event for event in events if event.position < before]
+        events = recorded(await connection.fetch(load(HERE, "take_page"), name, page, before, fault))
         if events:
-            await projection.apply(connection, events)
-        if events or fault != checkpoint["fault"]:
-            position = events[-1].position if events else checkpoint["position"]
-            await connection.execute(load(HERE, "save_checkpoint"), projection.name, position, fault)
+            await apply(connection, events)
         return len(events)
 
 

@@ -7,6 +7,10 @@ from typing import Any
 import asyncpg
 
 ROLE = "reviewbot_app"
+PLANNER = {
+    "jit": "off",
+    "enable_seqscan": "off",  # plans are made while the tables are small, and kept when they have grown
+}
 
 
 async def prepare(connection: Any) -> None:
@@ -22,12 +26,7 @@ async def open_pool(
     url: str, *, size: int = 10, role: str | None = ROLE, name: str = "reviewbot"
 ) -> asyncpg.Pool[asyncpg.Record]:
     """A pool on a migrated database. `role` None keeps the rights of the URL's own user (migrations, rebuilds)."""
-    settings = {
-        "application_name": name,
-        "idle_in_transaction_session_timeout": "30s",
-        "jit": "off",
-        "enable_seqscan": "off",  # plans are made while the tables are small, and kept when they have grown
-    }
+    settings = {"application_name": name, "idle_in_transaction_session_timeout": "30s", **PLANNER}
     if role:
         settings["role"] = role
     return await asyncpg.create_pool(
@@ -44,6 +43,7 @@ async def open_pool(
 
 async def connect(url: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
     """One connection with the rights of the URL's own user."""
-    connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "reviewbot", **settings})
+    server_settings = {"application_name": "reviewbot", **PLANNER, **settings}
+    connection = await asyncpg.connect(url, timeout=10, server_settings=server_settings)
     await prepare(connection)
     return connection

@@ -18,27 +18,29 @@ from schema.codec import Recorded
 
 State = Literal["queued", "ending", "running", "completed", "failed", "superseded", "cancelled", "skipped"]
 OPEN: frozenset[State] = frozenset({"queued", "ending", "running"})
-JOB_FACTS = (  # the facts of a job's own stream
-    e.ReviewRequested,
-    e.ReviewStarted,
-    e.HeadResolved,
-    e.ChangesGathered,
-    e.ModelAsked,
-    e.AnswerReceived,
-    e.ModelCallFailed,
-    e.ReviewPrepared,
-    e.ReviewPosted,
-    e.ReviewCompleted,
-    e.ReviewFailed,
-    e.ReviewReleased,
-    e.ReviewSuperseded,
-    e.ReviewCancelled,
-    e.ReviewSkipped,
+JOB_FACTS: frozenset[type[e.Fact]] = frozenset(  # the facts of a job's own stream
+    (
+        e.ReviewRequested,
+        e.ReviewStarted,
+        e.HeadResolved,
+        e.ChangesGathered,
+        e.ModelAsked,
+        e.AnswerReceived,
+        e.ModelCallFailed,
+        e.ReviewPrepared,
+        e.ReviewPosted,
+        e.ReviewCompleted,
+        e.ReviewFailed,
+        e.ReviewReleased,
+        e.ReviewSuperseded,
+        e.ReviewCancelled,
+        e.ReviewSkipped,
+    )
 )
 
 
-class Job(msgspec.Struct, kw_only=True):
-    """A row of `jobs`; table.sql says what the columns mean."""
+class Job(msgspec.Struct, gc=False):
+    """A row of `jobs`, its fields in the order of the columns; table.sql says what they mean."""
 
     job: UUID
     version: int
@@ -49,10 +51,10 @@ class Job(msgspec.Struct, kw_only=True):
     repository: str
     pull_request: int
     head_sha: str | None
-    base_sha: str | None = None
+    base_sha: str | None
     trigger: str
-    requested_by: int | None = None
-    comment_id: int | None = None
+    requested_by: int | None
+    comment_id: int | None
     correlation: UUID
     request_version: int
     request_position: int
@@ -134,6 +136,7 @@ class Rows:
         self.pulls = {(row.repository_id, row.pull_request): row for row in pulls}
         self.installations = {row.installation: row for row in installations}
         self.providers = {row.provider: row for row in providers}
+        self.stored_jobs, self.stored_pulls = frozenset(self.jobs), frozenset(self.pulls)
         self.changed: set[UUID] = set()  # jobs to write back
         self.open: dict[tuple[int, int], set[UUID]] = {}
         for job in self.jobs.values():
@@ -160,34 +163,39 @@ class Needs(msgspec.Struct, frozen=True):
     installations: set[int]
     providers: set[str]
 
+    @property
+    def nothing(self) -> bool:
+        return not (self.jobs or self.pulls or self.installations or self.providers)
 
-def needs(events: Iterable[tuple[Recorded, e.Fact]]) -> Needs:
-    """The rows that the facts of a page may touch."""
+
+def needs(events: Iterable[Recorded], facts: Iterable[e.Fact]) -> Needs:
+    """The rows that a page may touch; the facts are those of its events."""
     wanted = Needs(set(), set(), set(), set())
-    for event, fact in events:
+    for event, fact in zip(events, facts, strict=True):
+        if type(fact) in JOB_FACTS:
+            wanted.jobs.add(event.stream)
         match fact:
             case e.ReviewRequested() | e.PullRequestClosed() | e.PullRequestDrafted():
                 wanted.pulls.add((fact.repository_id, fact.pull_request))
+            case e.ReviewReleased(pause="installation") if event.installation is not None:
+                wanted.installations.add(event.installation)
+            case e.ReviewReleased(pause="provider", provider=provider) if provider is not None:
+                wanted.providers.add(provider)
             case e.CheckRunCreated() | e.CheckRunConcluded():
                 wanted.jobs.add(fact.job)
             case e.InstallationCreated() | e.InstallationUnsuspended():
                 wanted.installations.add(fact.installation)
             case e.InstallationSuspended() | e.InstallationDeleted():
                 wanted.installations.add(fact.installation)
-            case e.ReviewReleased(pause="installation") if event.installation is not None:
-                wanted.installations.add(event.installation)
-            case e.ReviewReleased(pause="provider", provider=provider) if provider is not None:
-                wanted.providers.add(provider)
-        if isinstance(fact, JOB_FACTS):
-            wanted.jobs.add(event.stream)
     return wanted
 
 
 def fold(rows: Rows, event: Recorded, fact: e.Fact) -> None:
     """Take one event in. Raises FoldError when the rows cannot be what the log says."""
+    if type(fact) in JOB_FACTS:
+        _fold_job(rows, event, fact)
+        return
     match fact:
-        case _ if isinstance(fact, JOB_FACTS):
-            _fold_job(rows, event, fact)
         case e.CheckRunCreated():
             _check_created(rows, event, fact)
         case e.CheckRunConcluded():
@@ -249,6 +257,7 @@ def _requested(rows: Rows, before: Job | None, event: Recorded, fact: e.ReviewRe
         repository=fact.repository,
         pull_request=fact.pull_request,
         head_sha=fact.head_sha,
+        base_sha=None,
         trigger=fact.trigger,
         requested_by=fact.requested_by,
         comment_id=fact.comment_id,

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
-import asyncpg
 import msgspec
 from eventsourcing.persistence import MapperDeserialisationError
 
 from projections.base import Connection, FoldError
-from projections.jobs.fold import Installation, Job, ProviderPause, PullRequest, Rows, fold, needs
+from projections.jobs.fold import Installation, Job, Needs, ProviderPause, PullRequest, Rows, fold, needs
 from schema.codec import Recorded
 from schema.events import Fact
 from schema.sql import load
 
 HERE = "projections.jobs"
 
+_jobs = msgspec.json.Decoder(list[Job])
+_installations = msgspec.json.Decoder(list[Installation])
+_pulls = msgspec.json.Decoder(list[PullRequest])
+_providers = msgspec.json.Decoder(list[ProviderPause])
+_encoder = msgspec.json.Encoder()
+
 
 class Jobs:
     """The queryable job table with the rows that the claim needs."""
 
     name = "jobs"
-    version = 1
+    version = 2
     tables: tuple[str, ...] = ("jobs", "pull_requests", "installations", "providers")
     functions: tuple[str, ...] = ("jobs_count_inserted", "jobs_count_updated")
 
@@ -30,43 +34,62 @@ class Jobs:
     def script(self) -> str:
         return load(HERE, "table")
 
+    @property
+    def finish(self) -> str:
+        return load(HERE, "finish")
+
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        decoded = []
-        for event in events:
-            try:
-                decoded.append((event, event.fact))
-            except MapperDeserialisationError as error:
-                raise FoldError(event, str(error)) from error
-        rows = await self._load(connection, decoded)
-        for event, fact in decoded:
-            fold(rows, event, fact)
-        await self._save(connection, rows)
+        rows = await _fold(connection, events)
+        await _save(connection, rows, [rows.jobs[job] for job in rows.changed], rows.pulls.values())
 
-    async def _load(self, connection: Connection, decoded: list[tuple[Recorded, Fact]]) -> Rows:
-        wanted = needs(decoded)
-        repositories, numbers = [r for r, _ in wanted.pulls], [n for _, n in wanted.pulls]
-
-        async def fetch(query: str, *keys: list[Any]) -> list[asyncpg.Record]:
-            return await connection.fetch(load(HERE, query), *keys) if keys[0] else []
-
-        jobs = await connection.fetch(load(HERE, "load_jobs"), list(wanted.jobs), repositories, numbers)
-        return Rows(
-            (Job(**row) for row in jobs),
-            (PullRequest(**row) for row in await fetch("load_pulls", repositories, numbers)),
-            (Installation(**row) for row in await fetch("load_installations", list(wanted.installations))),
-            (ProviderPause(**row) for row in await fetch("load_providers", list(wanted.providers))),
+    async def replay(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        rows = await _fold(connection, events)
+        await _copy(connection, "jobs", (job for key, job in rows.jobs.items() if key not in rows.stored_jobs))
+        await _copy(
+            connection, "pull_requests", (pull for key, pull in rows.pulls.items() if key not in rows.stored_pulls)
         )
-
-    async def _save(self, connection: Connection, rows: Rows) -> None:
-        for query, changed in (
-            ("save_installations", rows.installations.values()),
-            ("save_jobs", [rows.jobs[job] for job in rows.changed]),
-            ("save_pulls", rows.pulls.values()),
-            ("save_providers", rows.providers.values()),
-        ):
-            if changed:
-                await connection.execute(load(HERE, query), _json(changed))
+        jobs = [rows.jobs[job] for job in rows.changed & rows.stored_jobs]
+        await _save(connection, rows, jobs, [rows.pulls[pull] for pull in rows.stored_pulls])
 
 
-def _json(rows: Iterable[msgspec.Struct]) -> bytes:
-    return msgspec.json.encode(list(rows))
+async def _fold(connection: Connection, events: Sequence[Recorded]) -> Rows:
+    facts = [_fact(event) for event in events]
+    rows = await _load(connection, needs(events, facts))
+    for event, fact in zip(events, facts, strict=True):
+        fold(rows, event, fact)
+    return rows
+
+
+def _fact(event: Recorded) -> Fact:
+    try:
+        return event.fact
+    except MapperDeserialisationError as error:
+        raise FoldError(event, str(error)) from error
+
+
+async def _load(connection: Connection, wanted: Needs) -> Rows:
+    if wanted.nothing:
+        return Rows()
+    found = await connection.fetchrow(
+        load(HERE, "load"),
+        list(wanted.jobs),
+        [repository for repository, _ in wanted.pulls],
+        [number for _, number in wanted.pulls],
+        list(wanted.installations),
+        list(wanted.providers),
+    )
+    assert found is not None
+    jobs, pulls, installations, providers = found
+    return Rows(
+        _jobs.decode(jobs), _pulls.decode(pulls), _installations.decode(installations), _providers.decode(providers)
+    )
+
+
+async def _save(connection: Connection, rows: Rows, jobs: Collection[Job], pulls: Collection[PullRequest]) -> None:
+    written = (jobs, rows.installations.values(), pulls, rows.providers.values())
+    if any(written):
+        await connection.execute(load(HERE, "save"), *(_encoder.encode(list(each)) for each in written))
+
+
+async def _copy(connection: Connection, table: str, rows: Iterable[Job | PullRequest]) -> None:
+    await connection.copy_records_to_table(table, records=map(msgspec.structs.astuple, rows))

@@ -65,7 +65,7 @@ async def claim(
     Raises asyncpg.UniqueViolationError when the log is ahead of the table; the next poll succeeds.
     """
     rows = await pool.fetch(load(HERE, "claim"), slots, worker.id, worker.actor, limit, per_installation, provider)
-    return [Job(**row) for row in rows]
+    return [Job(*row) for row in rows]
 
 
 async def ending(pool: Pool, rows: int = 100) -> list[Job]:
@@ -91,7 +91,7 @@ async def lost(pool: Pool, lease_seconds: float, rows: int = 100) -> list[Lost]:
 
 async def unchecked(pool: Pool, rows: int = 50) -> list[Job]:
     """Jobs whose Check Run on GitHub must be created or concluded."""
-    return [Job(**row) for row in await pool.fetch(load(HERE, "unchecked"), rows)]
+    return [Job(*row) for row in await pool.fetch(load(HERE, "unchecked"), rows)]
 
 
 async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
@@ -108,7 +108,7 @@ async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
 async def get(pool: Pool, job: UUID) -> Job | None:
     """One job, or None."""
     row = await pool.fetchrow(load(HERE, "get"), job)
-    return Job(**row) if row else None
+    return Job(*row) if row else None
 
 
 async def stats(pool: Pool) -> QueueStats:

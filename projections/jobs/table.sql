@@ -1,5 +1,6 @@
 -- What is read about reviews: the job table, one row per pull request for the order of its requests, one row per
 -- installation for the claim. Everything here follows from the log alone, whenever and however often it is replayed.
+-- What only a table in use needs stands in finish.sql.
 
 create table jobs (
     job               uuid primary key, -- the stream
@@ -50,15 +51,8 @@ create table jobs (
     finished_at       timestamptz
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
-create index jobs_queued on jobs (installation, run_at, job) where state = 'queued';
-create index jobs_running on jobs (worker, deadline) where state = 'running';
-create index jobs_ending on jobs (job) where state = 'ending';
-create index jobs_open on jobs (repository_id, pull_request) where state in ('queued', 'ending', 'running');
-create index jobs_unchecked on jobs (request_position)
-    where head_sha is not null
-      and (check_version is null or check_version <> request_version
-           or (not check_concluded and state in ('completed', 'failed', 'superseded', 'cancelled', 'skipped')));
-create index jobs_pull_request on jobs (repository_id, pull_request, request_position);
+-- The jobs of a pull request, to find the open ones and to tell its whole story.
+create index jobs_pull_request on jobs (pull_request, repository_id, request_position);
 
 create table pull_requests (
     repository_id bigint not null,
@@ -83,61 +77,11 @@ create table installations (
     turn         bigint not null default 0 -- position of its last start: the longest waiting comes first
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
         autovacuum_vacuum_cost_delay = 0);
-create index installations_turn on installations (turn, installation) where queued > 0 and state = 'active';
 
 create table providers (
     provider     text primary key,
     paused_until timestamptz not null,
     pause_reason text not null
 );
-
--- The counters follow the rows within the same statement, whoever writes them.
-create function jobs_count_inserted() returns trigger language plpgsql as $$
-begin
-    insert into installations (installation) select distinct installation from fresh on conflict do nothing;
-    update installations i
-    set queued = i.queued + d.queued,
-        running = i.running + d.running,
-        turn = greatest(i.turn, d.turn),
-        next_run_at = (select run_at from jobs j where j.installation = i.installation and j.state = 'queued'
-                       order by run_at, job limit 1)
-    from (
-        select installation, count(*) filter (where state = 'queued') as queued,
-               count(*) filter (where state = 'running') as running, max(started_position) as turn
-        from fresh
-        group by installation
-    ) d
-    where i.installation = d.installation;
-    return null;
-end
-$$;
-create trigger jobs_count_inserted after insert on jobs
-    referencing new table as fresh for each statement execute function jobs_count_inserted();
-
-create function jobs_count_updated() returns trigger language plpgsql as $$
-begin
-    update installations i
-    set queued = i.queued + d.queued,
-        running = i.running + d.running,
-        turn = greatest(i.turn, d.turn),
-        next_run_at = (select run_at from jobs j where j.installation = i.installation and j.state = 'queued'
-                       order by run_at, job limit 1)
-    from (
-        select installation, sum(queued) as queued, sum(running) as running, max(turn) as turn
-        from (
-            select installation, (state = 'queued')::int as queued, (state = 'running')::int as running,
-                   started_position as turn
-            from fresh
-            union all
-            select installation, -(state = 'queued')::int, -(state = 'running')::int, 0 from stale
-        ) change
-        group by installation
-    ) d
-    where i.installation = d.installation;
-    return null;
-end
-$$;
-create trigger jobs_count_updated after update on jobs
-    referencing old table as stale new table as fresh for each statement execute function jobs_count_updated();
 
 grant select, insert, update, delete on jobs, pull_requests, installations, providers to reviewbot_app;

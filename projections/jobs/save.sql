@@ -1,4 +1,28 @@
--- Writes folded rows. $1 JSON array of rows.
+-- Writes folded rows, each kind given as a JSON array. The counters of installations are left to the triggers of jobs.
+-- $1 jobs, $2 installations, $3 pull requests, $4 providers.
+with saved_installations as (
+    insert into installations as i (installation, state, changed_at, paused_until, pause_reason)
+    select installation, state, changed_at, paused_until, pause_reason
+    from json_populate_recordset(null::installations, $2::json)
+    on conflict (installation) do update
+    set state = excluded.state, changed_at = excluded.changed_at, paused_until = excluded.paused_until,
+        pause_reason = excluded.pause_reason
+    where (i.state, i.changed_at, i.paused_until, i.pause_reason) is distinct from
+          (excluded.state, excluded.changed_at, excluded.paused_until, excluded.pause_reason)
+),
+saved_pulls as (
+    insert into pull_requests
+    select * from json_populate_recordset(null::pull_requests, $3::json)
+    on conflict (repository_id, pull_request) do update
+    set asked_at = excluded.asked_at, job = excluded.job, stopped_at = excluded.stopped_at,
+        stop_reason = excluded.stop_reason
+),
+saved_providers as (
+    insert into providers as p
+    select * from json_populate_recordset(null::providers, $4::json)
+    on conflict (provider) do update set paused_until = excluded.paused_until, pause_reason = excluded.pause_reason
+    where p.paused_until <> excluded.paused_until
+)
 insert into jobs
 select * from json_populate_recordset(null::jobs, $1::json)
 on conflict (job) do update

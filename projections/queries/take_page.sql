@@ -1,0 +1,26 @@
+-- Reads the next page of a projection and moves its checkpoint behind it; the caller folds the page and commits both.
+-- Nothing comes back while another projector is at it. The commit need not wait for the disk: rows and checkpoint would
+-- be lost together and be folded again. $1 projection, $2 rows, $3 only positions below, $4 why it stands still.
+with mine as materialized (
+    select projection, position, set_config('synchronous_commit', 'off', true)
+    from checkpoint where projection = $1 for update skip locked
+),
+page as materialized (
+    select e.*
+    from mine
+    cross join lateral (
+        select position, stream, version, topic, data, installation, delivery, actor, correlation, causation, recorded_at
+        from event
+        where event.position > mine.position and ($3::bigint is null or event.position < $3)
+        order by position
+        limit $2
+    ) e
+),
+moved as (
+    update checkpoint c
+    set position = coalesce((select max(position) from page), c.position), fault = $4
+    from mine
+    where c.projection = mine.projection and (exists (select from page) or c.fault is distinct from $4)
+    returning pg_notify('projected', c.projection) -- the other nodes hear of it at the commit
+)
+select * from page order by position
