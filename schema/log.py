@@ -265,7 +265,9 @@ class Log:
             rows = await self._pool.fetch(load("schema.queries", "read_after"), position, limit)
         return recorded(rows)
 
-    async def follow(self, position: int = 0, *, poll_seconds: float = 1.0, page: int = 500) -> AsyncGenerator[Recorded]:
+    async def follow(
+        self, position: int = 0, *, poll_seconds: float = 1.0, page: int = 500
+    ) -> AsyncGenerator[Recorded]:
         """Every event after `position`, for ever. Woken by our own appends; those of others wait for the poll."""
         woken = asyncio.Event()
         self._listeners.append(woken.set)
