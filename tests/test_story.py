@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from reviewbot import story as stories
 from reviewbot.review import ReviewJob
 from reviewbot.story import FenceLost, Story, end_unclaimed
 from schema import events as e
-from schema.inbox import Artifact, pack, read_artifact
+from schema.inbox import Artifact, Delivery, pack, read_artifact
 from schema.log import Log, Meta
 from tests.demo.hub import INSTALLATION
 from tests.helpers import append
@@ -30,11 +31,11 @@ class Faulty(Log):
 
     async def append(
         self,
-        events: list[StoredEvent],  # type: ignore[override] - all that a story appends
+        events: Sequence[StoredEvent],
         meta: Meta,
         *,
-        delivery: None = None,  # type: ignore[override] - a story passes no more
-        artifacts: tuple[Artifact, ...] = (),  # type: ignore[override] - a story passes no more
+        delivery: Delivery | None = None,
+        artifacts: Sequence[Artifact] = (),
     ) -> int:
         position = 0
         if self.committed or not self.faults:
