@@ -104,14 +104,15 @@ class World:
         commenter: str | None = None,
     ) -> UUID:
         """Ask for a review, by default of the pull request's head of now; a comment comes with its raw delivery."""
+        pull = self.standin.pull(REPO, number)
         fact = ReviewRequested(
             installation=INSTALLATION,
             repository_id=self.standin.repository(REPO).id,
             repository=REPO,
             pull_request=number,
-            head_sha=self.standin.pull(REPO, number).head_sha if head_sha == "" else head_sha,
+            head_sha=pull.head_sha if head_sha == "" else head_sha,
             trigger=trigger,
-            asked_at=asked_at or datetime.now(UTC),
+            asked_at=asked_at or datetime.fromtimestamp(int(pull.updated_at), UTC),
         )
         job = job_id(fact.installation, fact.repository_id, number, fact.head_sha, key)
         version = len(await self.log.read_stream(job)) + 1
