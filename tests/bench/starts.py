@@ -28,8 +28,8 @@ async def measure(ground: Ground) -> None:
                     raise RuntimeError(process.story())
                 await asyncio.sleep(0.005)
             async with aiohttp.ClientSession() as session:
-                while (await session.get(f"{process.url}/ready")).status != 200:
-                    await asyncio.sleep(0.005)  # noqa: ASYNC110 - another process is asked, as an operator would
+                while (await session.get(f"{process.url}/ready")).status != 200:  # noqa: ASYNC110 - asks another process
+                    await asyncio.sleep(0.005)
             seconds.append(time.perf_counter() - began)
             await asyncio.sleep(IDLE_SECONDS)
             memory.append(psutil.Process(process.pid).memory_info().rss / 2**20)

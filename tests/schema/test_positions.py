@@ -104,7 +104,7 @@ async def test_a_race_that_is_lost_again_and_again_harms_only_the_loser(
         *(log.append([event(loser if number == 3 else None)], meta()) for number in range(8)), return_exceptions=True
     )
     assert isinstance(outcomes.pop(3), IntegrityError)
-    assert sorted(outcomes) == list(range(1, 8))  # type: ignore[type-var]  # positions
+    assert sorted(outcomes) == list(range(1, 8))  # type: ignore[type-var]  # the rows are untyped; these are positions
     await assert_sound(pool)
 
 
