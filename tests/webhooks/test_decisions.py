@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 import pytest
 from hypothesis import given
@@ -21,6 +20,7 @@ from schema import events as e
 from schema.log import Log
 from tests.deliveries import APP_ID, SAMPLES, SLUG, event_of, sample
 from tests.helpers import append, job_of, project, requested
+from tests.intake import Pool
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PULL = 2
@@ -266,9 +266,7 @@ async def test_a_comment_in_the_wrong_place_is_ignored(changes: dict[str, Any], 
 BY_A_PERSON = {"check_suite__app": {"id": APP_ID}, "sender__type": "User"}
 
 
-async def test_rerunning_our_check_run_finds_the_pull_request_by_our_job(
-    log: Log, pool: asyncpg.Pool[asyncpg.Record]
-) -> None:
+async def test_rerunning_our_check_run_finds_the_pull_request_by_our_job(log: Log, pool: Pool) -> None:
     before = requested(pull_request=9, repository_id=526)
     await append(log, job_of(before), before)
     payload = sample("check_run.rerequested", check_run__app={"id": APP_ID}, check_run__external_id=str(job_of(before)))
@@ -280,14 +278,12 @@ async def test_rerunning_our_check_run_finds_the_pull_request_by_our_job(
 
 
 @pytest.mark.parametrize("external_id", ["", None, "not a job", str(UUID(int=5))])
-async def test_a_check_run_that_names_no_job_of_ours_is_ignored(
-    log: Log, pool: asyncpg.Pool[asyncpg.Record], external_id: str | None
-) -> None:
+async def test_a_check_run_that_names_no_job_of_ours_is_ignored(log: Log, pool: Pool, external_id: str | None) -> None:
     payload = sample("check_run.rerequested", check_run__app={"id": APP_ID}, check_run__external_id=external_id)
     assert ignored(await decision(payload, "check_run", Known(log, pool))) == "the Check Run names no review of ours"
 
 
-async def test_a_job_of_another_repository_cannot_be_rerun(log: Log, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+async def test_a_job_of_another_repository_cannot_be_rerun(log: Log, pool: Pool) -> None:
     foreign = requested(repository_id=999)
     await append(log, job_of(foreign), foreign)
     payload = sample(
@@ -308,9 +304,14 @@ async def test_rerunning_all_checks_takes_the_pull_request_that_github_names() -
     assert decided.fact.asked_at == datetime(2019, 5, 15, 15, 21, 14, tzinfo=UTC)
 
 
-async def test_rerunning_all_checks_of_a_fork_takes_the_pull_request_that_we_reviewed(
-    log: Log, pool: asyncpg.Pool[asyncpg.Record]
-) -> None:
+async def test_a_pull_request_into_another_repository_is_not_the_one_to_rerun(log: Log, pool: Pool) -> None:
+    payload = sample("check_suite.rerequested", **BY_A_PERSON)
+    payload["check_suite"]["pull_requests"][0]["base"]["repo"]["id"] = 999
+    reason = ignored(await decision(payload, "check_suite", Known(log, pool)))
+    assert reason == "the commit belongs to no pull request that was reviewed"
+
+
+async def test_rerunning_all_checks_of_a_fork_takes_the_pull_request_that_we_reviewed(log: Log, pool: Pool) -> None:
     before = requested(pull_request=11, repository_id=PULL_REPOSITORY, head_sha=HEAD)
     await append(log, job_of(before), before)
     await project(pool)
