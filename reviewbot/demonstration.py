@@ -176,6 +176,8 @@ def _show_review(standin: Standin, number: int, console: Console) -> None:
             shown = "\n".join(comment.diff_hunk.splitlines()[-4:])
             console.print(Syntax(shown, "diff", theme="ansi_dark", background_color="default"))
         console.print(Panel(Markdown(comment.body)))
+    if not standin.comments(REPOSITORY, number):
+        console.print("Nothing was found here, so there are no inline comments. Other commits: make demo RANGE=a..b")
 
 
 def _show_check_run(standin: Standin, number: int, console: Console) -> None:
