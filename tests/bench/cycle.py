@@ -10,10 +10,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from projections.catalog import ALL
-from projections.catalog import ALL
 from projections.jobs import read
 from projections.jobs.fold import Job
-from projections.projector import step
 from projections.projector import Projector
 from schema.events import ReviewCompleted
 from schema.log import Log
@@ -94,11 +92,6 @@ class Cycles:
             if len(jobs) < batch:
                 await self._folded.wait()
         await asyncio.gather(*map(self._complete, jobs))
-
-    async def _fold(self) -> None:
-        """One page is enough, and as in production a short page is not followed by a look for more."""
-        async with self._pool.acquire() as connection:
-            await step(connection, ALL[0])
 
     async def _request(self, installation: int) -> None:
         request = requested(installation=installation, repository_id=installation, pull_request=self._turn)
