@@ -28,10 +28,13 @@ from reviewbot.embedded import embedded_postgres
 from reviewbot.errors import ConfigError, RetryableError
 from reviewbot.gauges import keep_gauges
 from reviewbot.github.client import GitHub
-from reviewbot.github.deliveries import get_app
+from reviewbot.github.deliveries import get_app, retention
 from reviewbot.llm.base import Provider
 from reviewbot.llm.catalog import create
 from reviewbot.metrics import Metrics
+from reviewbot.recovery.keeper import Recovery
+from reviewbot.recovery.store import Store
+from reviewbot.recovery.work import Tools
 from reviewbot.review import RetryPolicy
 from reviewbot.server import Server
 from reviewbot.steps import Steps, StepSettings
@@ -193,6 +196,9 @@ class Service:
             wake_projected.add(keeper.wake)
             self._spawn(worker.run())
             self._spawn(keeper.run())
+            assert self._processes is not None
+            recovery = make_recovery(settings, self.pool, self.log, github, self._processes, self.metrics)
+            self._spawn(recovery.run())
         elif settings.role == "web" and not slug:
             slug = await ask_slug(await self._github())
         self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}))
@@ -226,19 +232,9 @@ class Service:
             task.result()
 
     async def _github(self) -> GitHub:
-        github, settings = self.settings.github, self.settings
-        assert github.private_key is not None
         session = aiohttp.ClientSession(auto_decompress=True, trust_env=False)
         self._stack.push_async_callback(session.close)
-        return GitHub(
-            session,
-            app_id=github.app_id,
-            private_key=github.private_key.reveal(),
-            api_url=github.api_url,
-            timeout_seconds=github.timeout_seconds,
-            user_agent=f"reviewbot/{our_version()} ({settings.instance})",
-            metrics=self.metrics,
-        )
+        return make_github(self.settings, session, self.metrics)
 
     def _workers(self, github: GitHub, slug: str) -> tuple[Worker, Keeper]:
         settings = self.settings
@@ -313,6 +309,47 @@ def make_provider(settings: Settings) -> Provider:
         base_url=chosen.base_url,
         context_tokens=chosen.context_tokens,
         timeout_seconds=chosen.timeout_seconds,
+    )
+
+
+def make_github(settings: Settings, session: aiohttp.ClientSession, metrics: Metrics) -> GitHub:
+    """The way to GitHub as the configured App."""
+    github = settings.github
+    assert github.private_key is not None
+    return GitHub(
+        session,
+        app_id=github.app_id,
+        private_key=github.private_key.reveal(),
+        api_url=github.api_url,
+        timeout_seconds=github.timeout_seconds,
+        user_agent=f"reviewbot/{our_version()} ({settings.instance})",
+        metrics=metrics,
+    )
+
+
+def make_recovery(
+    settings: Settings,
+    pool: asyncpg.Pool[asyncpg.Record],
+    log: Log,
+    github: GitHub,
+    processes: Processes,
+    metrics: Metrics,
+) -> Recovery:
+    """The recovery of what GitHub sent and we did not get."""
+    tools = Tools(
+        log=log,
+        github=github,
+        store=Store(pool),
+        metrics=metrics,
+        actor=f"worker:{processes.instance}",
+        window=retention(settings.github.api_url),
+    )
+    return Recovery(
+        pool,
+        tools,
+        processes,
+        recovery_seconds=settings.recovery_seconds,
+        sweep_seconds=settings.sweep_seconds,
     )
 
 

@@ -12,11 +12,19 @@ import click
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
-from reviewbot import app, audit, config, local, logs
+from reviewbot import app, audit, config, local, logs, recovery_commands
 from reviewbot.errors import ConfigError, ReviewBotError
 from reviewbot.findings import SEVERITIES, Severity
+from reviewbot.recovery.coverage import told
 from reviewbot.sarif import sarif
 from reviewbot.variables import VARIABLES
 
@@ -312,5 +320,48 @@ def audit_history(what: str) -> None:
             click.echo(
                 f"{event.recorded_at:%Y-%m-%d %H:%M:%S} {event.position:>8}  {event.actor:<24} {audit.sentence(event)}"
             )
+
+    run(command)
+
+
+@main.group()
+def deliveries() -> None:
+    """What GitHub sent, and whether all of it arrived."""
+
+
+@deliveries.command(name="recover")
+@click.option("--sweep/--no-sweep", default=True, help="Also look at every open pull request.", show_default=True)
+def deliveries_recover(sweep: bool) -> None:
+    """Ask GitHub again for every delivery that failed or is missing, and find heads that nobody reviews.
+
+    The service does this by itself every RECOVERY_SECONDS and SWEEP_SECONDS; both may run at once. Interrupted, it is
+    simply run again.
+    """
+
+    async def command() -> None:
+        settings = config.load(role="worker")
+        logs.configure(level="warning", form="text", stream=sys.stderr, secrets=settings.secrets())
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            found, swept = await recovery_commands.recover(settings, progress, sweep=sweep)
+        for line in recovery_commands.summary(found, swept):
+            click.echo(line)
+
+    run(command)
+
+
+@deliveries.command(name="status")
+def deliveries_status() -> None:
+    """Every head that the log knows by what became of it, and how the recovery stands.
+
+    Exit code 1 when a head has neither a review nor a reason.
+    """
+
+    async def command() -> None:
+        found = await recovery_commands.status(config.load(role="projector"))
+        for line in told(found):
+            click.echo(line)
+        if found.count("unexplained"):
+            sys.exit(EXIT_FINDINGS)
 
     run(command)

@@ -104,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int
     heartbeat_seconds: int
     stop_grace_seconds: int
+    recovery_seconds: int
+    sweep_seconds: int
     queue_max: int
     max_files: int
     max_findings: int
@@ -150,6 +152,8 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         lease_seconds=read.number("LEASE_SECONDS"),
         heartbeat_seconds=read.number("HEARTBEAT_SECONDS"),
         stop_grace_seconds=read.number("STOP_GRACE_SECONDS"),
+        recovery_seconds=read.number("RECOVERY_SECONDS"),
+        sweep_seconds=read.number("SWEEP_SECONDS"),
         queue_max=read.number("QUEUE_MAX"),
         max_files=read.number("MAX_FILES"),
         max_findings=read.number("MAX_FINDINGS"),

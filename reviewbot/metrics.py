@@ -31,6 +31,7 @@ class Metrics:
         self._log_and_queue()
         self._work()
         self._outside()
+        self._recovery()
 
     def render(self) -> bytes:
         """The text that Prometheus reads (exposition format 0.0.4)."""
@@ -181,4 +182,57 @@ class Metrics:
         )
         self.github_wait = Counter(
             "reviewbot_github_wait_seconds_total", "Time spent waiting for GitHub's limits.", registry=self.registry
+        )
+
+    def _recovery(self) -> None:
+        # kind: failed (no OK from us), promised (GitHub has our OK; anything but 0 is a defect)
+        self.deliveries_missing = Counter(
+            "reviewbot_deliveries_missing_total",
+            "Deliveries that GitHub lists and the inbox lacked.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.deliveries_asked_again = Counter(
+            "reviewbot_deliveries_asked_again_total",
+            "Times that GitHub was asked to send a delivery again.",
+            registry=self.registry,
+        )
+        self.deliveries_recovered = Counter(
+            "reviewbot_deliveries_recovered_total",
+            "Missing deliveries that have arrived after all.",
+            registry=self.registry,
+        )
+        self.deliveries_lost = Counter(
+            "reviewbot_deliveries_lost_total",
+            "Deliveries that never arrived and that GitHub does not send any more.",
+            registry=self.registry,
+        )
+        self.intake_gaps = Counter(
+            "reviewbot_intake_gaps_total",
+            "Times whose deliveries nobody compared while GitHub kept them.",
+            registry=self.registry,
+        )
+        self.recovered_at = Gauge(
+            "reviewbot_recovery_covered_timestamp_seconds",
+            "Every delivery before this time was compared with the inbox (Unix time).",
+            registry=self.registry,
+        )
+        # outcome: requested, left_out
+        self.swept_heads = Counter(
+            "reviewbot_swept_heads_total",
+            "Heads of open pull requests that nothing was known of, by what became of them.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.swept_at = Gauge(
+            "reviewbot_sweep_timestamp_seconds",
+            "When the last complete sweep of open pull requests ended (Unix time).",
+            registry=self.registry,
+        )
+        # part: deliveries, sweep; reason: limited, failed
+        self.recovery_stops = Counter(
+            "reviewbot_recovery_stops_total",
+            "Runs of the recovery that ended early and go on later.",
+            ["part", "reason"],
+            registry=self.registry,
         )

@@ -91,6 +91,8 @@ VARIABLES = (
     _number("LEASE_SECONDS", 30, 2, 3_600, "A worker silent for this long is taken for dead."),
     _number("HEARTBEAT_SECONDS", 5, 1, 600, "How often a worker says that it is alive; at most a third of the lease."),
     _number("STOP_GRACE_SECONDS", 25, 0, 3_600, "How long running reviews may finish after SIGTERM."),
+    _number("RECOVERY_SECONDS", 300, 10, 86_400, "How often GitHub's deliveries are compared with the inbox."),
+    _number("SWEEP_SECONDS", 3_600, 60, 86_400, "How often open pull requests are swept for heads without a review."),
     _number("QUEUE_MAX", 100_000, 1, 100_000_000, "With this many reviews waiting, deliveries are answered 503."),
     _number("MAX_FILES", 50, 1, 3_000, "The most files that are reviewed of one pull request."),
     _number(

@@ -38,5 +38,8 @@ create table swept_repository (
 -- What deliveries and sweeps said of a head without asking for a review of it.
 create index event_told_of_head on event ((data ->> 'head_sha'))
     where topic in ('DeliveryIgnored', 'HeadLeftOut', 'PullRequestDrafted');
+-- The rare events that say what went wrong with the intake.
+create index event_intake_trouble on event (position)
+    where topic in ('DeliveryLost', 'DeliveryMissed', 'DeliveryParked', 'IntakeGap');
 
 grant select, insert, update, delete on recovery, missing_delivery, swept_repository to reviewbot_app;
