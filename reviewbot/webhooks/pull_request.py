@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from gidgethub.routing import Router
 
+from reviewbot.review import PUSH
 from reviewbot.webhooks.incoming import (
     Account,
     Commit,
@@ -61,19 +62,7 @@ class Payload(msgspec.Struct, frozen=True):
 async def pushed(incoming: Incoming) -> Decision:
     """A new head, or one that is now ready: one review per head, however it came to be the head."""
     payload = incoming.read(Payload)
-    pull = payload.pull_request
-    if pull.draft:
-        return _drafted(incoming, payload)
-    if payload.sender.is_bot:
-        return _by_a_bot(payload)
-    return incoming.request(
-        installation=payload.installation.id,
-        repository=payload.repository,
-        pull_request=pull.number,
-        head_sha=pull.head.sha,
-        trigger=TRIGGERS[payload.action],
-        asked_at=pull.updated_at,
-    )
+    return _asked(incoming, payload, TRIGGERS[payload.action])
 
 
 @router.register("pull_request", action="converted_to_draft")
@@ -107,18 +96,23 @@ async def edited(incoming: Incoming) -> Decision:
     pull = payload.pull_request
     if payload.changes is None or payload.changes.base is None:
         return Ignored("only the title or the text was edited", pull.number, pull.head.sha)
+    return _asked(incoming, payload, "base_changed", key=f"base:{pull.base.sha}")
+
+
+def _asked(incoming: Incoming, payload: Payload, trigger: Trigger, key: str = PUSH) -> Decision:
+    pull, sender = payload.pull_request, payload.sender
     if pull.draft:
         return _drafted(incoming, payload)
-    if payload.sender.is_bot:
-        return _by_a_bot(payload)
+    if sender.is_bot:
+        return Ignored(f"a bot did this ({sender.login})", pull.number, pull.head.sha)
     return incoming.request(
         installation=payload.installation.id,
         repository=payload.repository,
         pull_request=pull.number,
         head_sha=pull.head.sha,
-        trigger="base_changed",
+        trigger=trigger,
         asked_at=pull.updated_at,
-        key=f"base:{pull.base.sha}",
+        key=key,
     )
 
 
@@ -132,8 +126,3 @@ def _drafted(incoming: Incoming, payload: Payload) -> Told:
         at=incoming.not_later_than_now(payload.pull_request.updated_at),
     )
     return Told((fact,))
-
-
-def _by_a_bot(payload: Payload) -> Ignored:
-    reason = f"a bot did this ({payload.sender.login})"
-    return Ignored(reason, payload.pull_request.number, payload.pull_request.head.sha)

@@ -7,20 +7,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from reviewbot.demo.run import new_app_key
 from reviewbot.demo.standin import Standin
 from tests.demo.contract import check_exchanges
-from tests.demo.hub import APP_ID, INSTALLATION, REPO, SECRET, Commits, Hub, make_repository, webhook
-
-
-@pytest.fixture(scope="session")
-def commits(tmp_path_factory: pytest.TempPathFactory) -> Commits:
-    return make_repository(tmp_path_factory.mktemp("git") / "shop")
-
-
-@pytest.fixture(scope="session")
-def key() -> tuple[str, str]:
-    return new_app_key()
+from tests.demo.hub import APP_ID, INSTALLATION, REPO, SECRET, Commits, Hub, webhook
 
 
 @pytest.fixture
