@@ -342,7 +342,5 @@ def as_persistence_errors() -> Iterator[None]:
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
         raise ProgrammingError(f"the database refuses a value: {error}") from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        if isinstance(error, ValueError):  # what asyncpg itself finds wrong with a value, before it is sent
-            raise ProgrammingError(f"the database cannot hold a value: {error}") from error
         # InternalClientError ("cannot switch to state 12") is how some lost connections show themselves
         raise OperationalError(f"the database did not answer: {type(error).__name__}: {error}") from error

@@ -196,6 +196,18 @@ async def test_appends_to_one_stream_are_stored_in_the_order_of_their_calls(log:
         assert await versions(pool, stream) == list(range(1, 41))
 
 
+async def test_an_append_that_is_held_back_holds_back_those_behind_it(log: Log, pool: Pool) -> None:
+    """The second waits for the first because of one stream; the third must not overtake it on the other."""
+    first, second = uuid4(), uuid4()
+    outcomes = await together(
+        log.append([event(first, 1)], meta()),
+        log.append([event(first, 2), event(second, 1)], meta()),
+        log.append([event(second, 2)], meta()),
+    )
+    assert outcomes == [1, 3, 4]
+    assert await versions(pool, second) == [1, 2]
+
+
 async def test_a_refused_append_does_not_let_a_later_one_of_its_stream_go_first(log: Log, pool: Pool) -> None:
     stream = uuid4()
     outcomes = await together(
