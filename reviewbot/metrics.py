@@ -32,6 +32,7 @@ class Metrics:
         self._work()
         self._outside()
         self._recovery()
+        self._sweeps()
 
     def render(self) -> bytes:
         """The text that Prometheus reads (exposition format 0.0.4)."""
@@ -217,6 +218,8 @@ class Metrics:
             "Every delivery before this time was compared with the inbox (Unix time).",
             registry=self.registry,
         )
+
+    def _sweeps(self) -> None:
         # outcome: requested, left_out
         self.swept_heads = Counter(
             "reviewbot_swept_heads_total",
