@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,21 +32,20 @@ from tests.journeys.model import Model
 ROOT = Path(__file__).parents[2]
 SECRET = "It's a Secret to Everybody"
 APP_ID = 7
-SERVE = ("-m", "reviewbot", "serve")  # what comes after the name of the Python
 
 
-@dataclass
+@dataclass(frozen=True)
 class Process:
-    """One process of the service. `lines` is what it has logged so far."""
+    """One process of the service, which writes what it says to a file."""
 
-    process: asyncio.subprocess.Process
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    noise: list[str] = field(default_factory=list)  # what was no log line
-    _reading: asyncio.Task[None] | None = None
+    pid: int
+    output: Path
+    poll: Callable[[], int | None]  # its exit code, negative for a signal; None while it runs
 
     @property
-    def pid(self) -> int:
-        return self.process.pid
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far."""
+        return [json.loads(line) for line in self.story().splitlines() if line.startswith("{") and line.endswith("}")]
 
     @property
     def url(self) -> str:
@@ -56,23 +56,22 @@ class Process:
         """Its log lines of that event."""
         return [line for line in self.lines if line.get("message") == event]
 
-    def follow(self) -> None:
-        """Begin to read what it says."""
-        self._reading = asyncio.create_task(self._read())
+    def story(self) -> str:
+        """All that it said."""
+        return self.output.read_text("utf-8", "replace")
 
     async def started(self) -> None:
         """Returns when it is at work. Fails with what it said when it ended before."""
         with contextlib.suppress(AssertionError):
-            await wait_until(lambda: self.said("started") or self.process.returncode is not None, seconds=20)
+            await wait_until(lambda: self.said("started") or self.poll() is not None, seconds=20)
         assert self.said("started"), self.story() or "it says nothing"
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
 
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        self.signal(signal.SIGKILL)
         await self.ended()
 
     async def stop(self) -> int:
@@ -82,22 +81,23 @@ class Process:
 
     async def ended(self, seconds: float = 30.0) -> int:
         """Wait for its end; gives the exit code, negative for a signal."""
-        code = await asyncio.wait_for(self.process.wait(), seconds)
-        if self._reading is not None:
-            await self._reading
+        await wait_until(lambda: self.poll() is not None, seconds=seconds, what=f"the end of process {self.pid}")
+        code = self.poll()
+        assert code is not None
         return code
 
-    def story(self) -> str:
-        """All that it said, for a failing test."""
-        return "\n".join([*map(json.dumps, self.lines), *self.noise])
 
-    async def _read(self) -> None:
-        assert self.process.stdout is not None
-        async for raw in self.process.stdout:
-            try:
-                self.lines.append(json.loads(raw))
-            except ValueError:
-                self.noise.append(raw.decode("utf-8", "replace").rstrip())
+Launch = Callable[[list[str], dict[str, str], Path], Process]  # arguments, environment, where to write what it says
+
+
+def command(arguments: list[str], environment: dict[str, str], output: Path) -> Process:
+    """Start `reviewbot serve` as an operator would."""
+    with output.open("wb") as file:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "reviewbot", "serve", *arguments],
+            cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    return Process(started.pid, output, started.poll)
 
 
 @dataclass
@@ -111,37 +111,30 @@ class Rig:
     http: aiohttp.ClientSession
     repository: Path
     environment: dict[str, str]
+    folder: Path  # where processes write what they say
     processes: list[Process] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     async def serve(
-        self, role: str = "all", *, instance: str = "one", entry: Sequence[str] = SERVE, **settings: object
+        self, role: str = "all", *, instance: str = "one", launch: Launch = command, **settings: object
     ) -> Process:
         """Start a process and wait until it is at work; deliveries go to the newest one that takes any.
 
-        `settings` are environment variables; `entry` may be another script that takes the same arguments.
+        `settings` are environment variables.
         """
-        process = await self.launch(role, instance=instance, entry=entry, **settings)
+        process = self.launch(role, instance=instance, launch=launch, **settings)
         await process.started()
         if role in ("all", "web"):
             self.standin.webhooks.url = f"{process.url}/webhooks/github"
         return process
 
-    async def launch(
-        self, role: str = "all", *, instance: str = "one", entry: Sequence[str] = SERVE, **settings: object
+    def launch(
+        self, role: str = "all", *, instance: str = "one", launch: Launch = command, **settings: object
     ) -> Process:
         """Start a process and do not wait."""
-        environment = {
-            **self.environment,
-            "INSTANCE": instance,
-            **{name: str(value) for name, value in settings.items()},
-        }
-        started = await asyncio.create_subprocess_exec(
-            sys.executable, *entry, "--role", role,
-            cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**20,
-        )  # fmt: skip
-        process = Process(started)
-        process.follow()
+        own = {name: str(value) for name, value in settings.items()}
+        output = self.folder / f"{len(self.processes)}-{instance}-{role}.log"
+        process = launch(["--role", role], {**self.environment, "INSTANCE": instance, **own}, output)
         self.processes.append(process)
         return process
 
@@ -154,9 +147,7 @@ class Rig:
     async def close(self) -> None:
         """End every process that still runs."""
         for process in self.processes:
-            if process.process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.signal(signal.SIGCONT)
+            if process.poll() is None:
                 await process.kill()
 
     async def job_rows(self) -> list[Job]:
@@ -265,7 +256,8 @@ async def make_rig(database: str, repository: Path, **settings: object) -> Async
             "RETRY_BASE_SECONDS": "0",
             **{name: str(value) for name, value in settings.items()},
         }
-        rig = Rig(standin, model, database, pool, http, repository, environment)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reviewbot-tests-")))
+        rig = Rig(standin, model, database, pool, http, repository, environment, folder)
         stack.push_async_callback(rig.close)
         yield rig
         await standin.settle()
