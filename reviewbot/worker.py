@@ -73,6 +73,11 @@ class _Running:
         if self.task is not None and not self.writing:
             self.task.cancel()
 
+    def drop(self) -> None:
+        """The job is in other hands: stop, and write nothing of it."""
+        self.lost = True
+        self.cancel()
+
 
 class Worker:
     """One worker process. `review` does the work of one job; everything around it is here."""
@@ -176,6 +181,8 @@ class Worker:
         except asyncpg.UniqueViolationError:
             return 0  # the table is behind the log; the projector is on its way
         for job in jobs:
+            if job.job in self._running:  # still unwinding here from a claim that was lost
+                self._running[job.job].drop()
             running = self._running[job.job] = _Running(job)
             running.task = asyncio.create_task(self._execute(running), name=f"review-{job.job}")
         self._metrics.slots_busy.set(len(self._running))
@@ -191,8 +198,7 @@ class Worker:
             if not alive or self._silent_for() > self._settings.lease * 2 / 3:
                 logger.error("dropping all reviews: the lease is lost", reviews=len(self._running))
                 for running in self._running.values():
-                    running.lost = True
-                    running.cancel()
+                    running.drop()
         if not alive:
             await self._processes.enlist()
 
@@ -202,8 +208,11 @@ class Worker:
     async def _sweep(self) -> None:
         """Fail the attempts of workers that are gone, and those past their deadline."""
         for lost in await read.lost(self._pool, self._settings.lease):
-            if lost.job.job in self._running and not lost.late:
+            ours = self._running.get(lost.job.job)
+            if ours is not None and not lost.late:
                 continue
+            if ours is not None:
+                ours.drop()
             story = Story(self._log, lost.job, self._worker.actor)
             code = "deadline" if lost.late else "worker_lost"
             reason = (
@@ -225,10 +234,11 @@ class Worker:
             running = self._running.get(standing.job)
             if running is None or running.ending is not None or running.lost:
                 continue
-            if standing.claim_no > running.job.claim_no:
-                running.lost = True
-                running.cancel()
-            elif standing.claim_no == running.job.claim_no and standing.state == "running":
+            if standing.claim_no < running.job.claim_no:
+                continue  # claimed while we asked
+            if standing.claim_no > running.job.claim_no or standing.state != "running":
+                running.drop()
+            else:
                 running.ending = unwanted(standing.superseded_by, standing.cancel_reason)
                 if running.ending is not None:
                     running.cancel()

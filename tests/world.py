@@ -18,7 +18,7 @@ from eventsourcing.persistence import StoredEvent
 from projections.catalog import ALL
 from projections.jobs import read
 from projections.jobs.fold import Job
-from projections.projector import Projector
+from projections.projector import Projector, lag
 from reviewbot.check_runs import Keeper
 from reviewbot.demo import state
 from reviewbot.demo.standin import Standin
@@ -36,7 +36,7 @@ from schema.log import Log, Meta
 from schema.processes import Processes
 from tests.demo.hub import APP_ID, INSTALLATION, REPO, SECRET, Commits
 from tests.fakes import FakeProvider
-from tests.helpers import project
+from tests.helpers import project, wait_until
 
 BOT = "reviewbot[bot]"
 EAGER = RetryPolicy(base_seconds=0.0)  # tries again at once
@@ -129,9 +129,13 @@ class World:
     async def row(self, job: UUID) -> Job:
         """The job as the table has it, after everything in the log."""
         await project(self.pool)
+        await wait_until(self._caught_up, what="the projector")  # another one may be at it
         found = await read.get(self.pool, job)
         assert found is not None
         return found
+
+    async def _caught_up(self) -> bool:
+        return all(each.behind == 0 for each in await lag(self.pool))
 
     async def facts(self, job: UUID) -> list[Fact]:
         """What the job's own stream tells."""
