@@ -102,8 +102,8 @@ class Server:
     async def start(self) -> None:
         """Listen; raises OSError when the address is taken."""
         await self.watch.refresh()
-        self._watching = asyncio.create_task(self.watch.run(), name="watch")
         await self._door.open(self._settings.host, self._settings.port)
+        self._watching = asyncio.create_task(self.watch.run(), name="watch")
 
     async def stop(self) -> None:
         """Take no more connections, finish what is in flight, close. A second call does nothing."""
@@ -164,7 +164,6 @@ class Guard:
 
     @property
     def middleware(self) -> Middleware:
-
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             name = request.match_info.route.name or "none"
