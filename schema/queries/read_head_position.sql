@@ -1,0 +1,2 @@
+-- The position of the newest event.
+select position from log_head
