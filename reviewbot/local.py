@@ -79,6 +79,7 @@ class Change(msgspec.Struct, frozen=True):
 
 async def find_change(folder: Path, revisions: str | None) -> Change:
     """What to review: RANGE (a..b, a...b, or one commit), else what is staged. Raises GitFailed."""
+    await ensure_repository(folder)
     if revisions is None:
         if not await git(folder, "diff", "--cached", "--name-only"):
             raise GitFailed("Nothing is staged. Stage a change with `git add`, or name a range such as main...HEAD.")
@@ -92,16 +93,29 @@ async def find_change(folder: Path, revisions: str | None) -> Change:
     left, right = (side or "HEAD" for side in revisions.split(dots, 1))
     base, head = await resolve(folder, left), await resolve(folder, right)
     if dots == "...":
-        base = (await git(folder, "merge-base", base, head)).decode().strip()
+        base = await _fork_point(folder, base, head, revisions)
     return Change(f"{revisions} ({base[:12]} to {head[:12]})", (base, head), head)
+
+
+async def ensure_repository(folder: Path) -> None:
+    """Raises GitFailed with git's own reason when it cannot work in the folder."""
+    await git(folder, "rev-parse", "--git-dir")
 
 
 async def resolve(folder: Path, revision: str) -> str:
     """The commit that a revision names. Raises GitFailed."""
-    name = await git(
-        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision
-    )
+    try:
+        name = await git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    except GitFailed as error:
+        raise GitFailed(f"git knows no commit {revision!r} here.") from error
     return name.decode().strip()
+
+
+async def _fork_point(folder: Path, base: str, head: str, revisions: str) -> str:
+    try:
+        return (await git(folder, "merge-base", base, head)).decode().strip()
+    except GitFailed as error:
+        raise GitFailed(f"The ends of {revisions} have no commit in common: write two dots to compare them.") from error
 
 
 async def parent(folder: Path, commit: str) -> str:
@@ -158,7 +172,7 @@ class NoLedger:
         return None
 
 
-async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT, what: str = "") -> bytes:
+async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT) -> bytes:
     """What a git command prints. Raises GitFailed, also for more than `limit` bytes or GIT_SECONDS."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -190,7 +204,7 @@ async def git(folder: Path, *arguments: str, limit: int = DIFF_LIMIT, what: str 
             process.kill()
             await process.wait()
     if code != 0:
-        raise GitFailed(said.removeprefix("fatal: ") or f"git does not know {what or arguments[-1]!r} here.")
+        raise GitFailed(said.removeprefix("fatal: ") or f"`git {arguments[0]}` failed with exit code {code}.")
     return output
 
 
