@@ -35,11 +35,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
         folder = shared / "postgres.folder"  # its name: Postgres runs as another user, who may not enter pytest's own
         if not folder.exists():
             folder.write_text(tempfile.mkdtemp(prefix="reviewbot-tests-"))
-        server = get_server(Path(folder.read_text()) / "data", cleanup_mode="delete")
+        data = Path(folder.read_text()) / "data"
+        data.parent.mkdir(exist_ok=True)  # a worker that began and ended before this one has tidied up
+        server = get_server(data, cleanup_mode="delete")
         asyncio.run(_ensure_template(server))
     yield server
-    server.cleanup()
-    _remove_if_empty(server.pgdata.parent)
+    with _locked(shared / "postgres.lock"):
+        server.cleanup()
+        _remove_if_empty(data.parent)
 
 
 @asynccontextmanager
