@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from inspect import isawaitable
-from typing import TypeVar
+from typing import TypeVar, overload
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -97,6 +97,10 @@ async def make_database(server: PostgresServer, name: str) -> str:
     return server.get_uri(name)
 
 
+@overload
+async def wait_until(condition: Callable[[], Awaitable[T]], *, seconds: float = ..., what: str = ...) -> T: ...
+@overload
+async def wait_until(condition: Callable[[], T], *, seconds: float = ..., what: str = ...) -> T: ...
 async def wait_until(
     condition: Callable[[], T | Awaitable[T]], *, seconds: float = 10.0, what: str = "the condition"
 ) -> T:
