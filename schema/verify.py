@@ -97,7 +97,9 @@ class _Pass:
         self._sealed = newest["size"] if newest else 0
         if await self._connection.fetchval("select exists (select from event where position < 1)"):
             verdict.problem("There are events before position 1, where the log begins.")
-        while await self._page():
+        more = True
+        while more:
+            more = await self._page()
             progress(self._growth.size, max(total, self._growth.size))
         verdict.events = self._growth.size
         if not verdict.problems and verdict.events != total:
