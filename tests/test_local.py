@@ -318,10 +318,12 @@ async def test_a_git_that_complains_at_length_is_read_to_its_end(repo: Repo, mon
 
 def set_traps(repo: Repo, trap: str) -> None:
     """Everything in a repository's own files that can make git start a program."""
-    for name in ("core.fsmonitor", "diff.external", "core.pager", "pager.diff", "pager.log", "core.editor",
-                 "gpg.program", "core.sshCommand", "credential.helper", "core.askPass", "diff.trap.textconv",
-                 "diff.trap.command", "filter.trap.clean", "filter.trap.smudge", "filter.trap.process", "merge.trap.driver",
-                 "interactive.diffFilter", "remote.origin.uploadpack", "core.gitProxy", "alias.diff"):  # fmt: skip
+    for name in (
+        "core.fsmonitor", "diff.external", "core.pager", "pager.diff", "pager.log", "core.editor", "gpg.program",
+        "core.sshCommand", "credential.helper", "core.askPass", "diff.trap.textconv", "diff.trap.command",
+        "filter.trap.clean", "filter.trap.smudge", "filter.trap.process", "merge.trap.driver",
+        "interactive.diffFilter", "remote.origin.uploadpack", "core.gitProxy", "alias.diff",
+    ):  # fmt: skip
         repo("config", name, f"!{trap}" if name.startswith("alias") else trap)
     repo("config", "log.showSignature", "true")
     repo("config", "core.hooksPath", str(repo.folder / "hooks"))
