@@ -18,6 +18,7 @@ from projections.base import Connection, FoldError, Projection
 from schema.codec import Recorded
 from schema.log import recorded
 from schema.sql import load
+from schema.waiting import wait
 
 HERE = "projections.queries"
 Apply: TypeAlias = Callable[[Connection, Sequence[Recorded]], Awaitable[None]]
@@ -92,8 +93,7 @@ class Projector:
             if folded:
                 self._on_page()
             if folded < self._page:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
+                await wait(self._woken, self._poll_seconds)
 
     async def _try_step(self) -> int:
         try:

@@ -33,6 +33,7 @@ from schema.codec import encode
 from schema.inbox import read_artifact
 from schema.log import Log, Meta
 from schema.processes import Processes
+from schema.waiting import wait
 
 NAME = "ReviewBot"
 LEASE = "check-runs"
@@ -69,7 +70,7 @@ class Keeper:
                 logger.warning("check runs will be looked at again", error=repr(error))
                 busy = False
             if not busy:
-                await _wait(self._woken, poll_seconds)
+                await wait(self._woken, poll_seconds)
 
     async def step(self) -> bool:
         """One round; True when it changed something, so that another one may be due at once."""
@@ -197,10 +198,3 @@ def _in_turn(jobs: Sequence[Job]) -> list[Job]:
         turns.append(taken[job.installation])
         taken[job.installation] += 1
     return [job for _, job in sorted(zip(turns, jobs, strict=True), key=itemgetter(0))]
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

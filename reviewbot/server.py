@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import socket
 import time
@@ -25,6 +24,7 @@ from reviewbot.watch import Watch
 from reviewbot.webhooks.incoming import App
 from reviewbot.webhooks.known import Known
 from schema.log import Log
+from schema.waiting import wait
 
 logger = structlog.get_logger(__name__)
 
@@ -159,8 +159,7 @@ class Guard:
         """Wait until nothing is in flight. aiohttp stops reading as soon as it shuts down, even amid a body."""
         self._stopping = True
         if self._in_flight:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), seconds)
+            await wait(self._idle, seconds)
 
     @property
     def middleware(self) -> Middleware:

@@ -36,6 +36,7 @@ from reviewbot.story import FenceLost, NotWanted, Story, end_unclaimed
 from schema import events as e
 from schema.log import Log, as_persistence_errors
 from schema.processes import Processes
+from schema.waiting import wait
 
 HAND_BACK_SECONDS = 10.0  # for a review to stop and be written back; the lease is there for those that do not
 
@@ -162,8 +163,7 @@ class Worker:
                 claimed = 0
                 await asyncio.sleep(self._settings.poll)
             if not claimed:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._settings.poll)
+                await wait(self._woken, self._settings.poll)
 
     async def _claim(self) -> int:
         slots = self._settings.concurrency - len(self._running)

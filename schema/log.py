@@ -21,6 +21,7 @@ from eventsourcing.persistence import IntegrityError, OperationalError, Programm
 from schema.codec import Recorded
 from schema.inbox import Artifact, Delivery
 from schema.sql import load
+from schema.waiting import wait
 
 CHANNEL = "log"
 BATCH_EVENTS = 1_000
@@ -279,8 +280,7 @@ class Log:
                     yield event
                     position = event.position
                 if len(events) < page:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(woken.wait(), poll_seconds)
+                    await wait(woken, poll_seconds)
         finally:
             self._listeners.remove(woken.set)
 

@@ -7,7 +7,6 @@ it remembers outside the database. Where the database no longer fits, it refuses
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,6 +24,7 @@ from schema.processes import Processes
 from schema.sql import load
 from schema.tiles import Growth, Tile
 from schema.tree import Connection, Tree, TreeError
+from schema.waiting import wait
 
 HERE = "schema.queries"
 LEASE = "sealer"
@@ -143,8 +143,7 @@ class Sealer:
         end = time.monotonic() + SECONDS
         while (left := end - time.monotonic()) > 0:
             self._woken.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), left)
+            if await wait(self._woken, left):
                 sealed = self._growth.size if self._growth else 0
                 with as_persistence_errors():
                     if await self._pool.fetchval(load(HERE, "read_head_position")) - sealed >= EVENTS:
