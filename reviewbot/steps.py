@@ -116,7 +116,7 @@ class Steps:
             pull_request=row.pull_request,
             head_sha=pull.head.sha,
             trigger="synchronize",
-            asked_at=pull.updated_at,
+            asked_at=max(pull.updated_at, row.asked_at),  # else the job that this one superseded stays ended
         )
         await story.request(request, newer)
         raise NotWanted(e.ReviewSuperseded(by=newer))
