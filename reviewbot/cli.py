@@ -210,7 +210,7 @@ def demo(repo: Path, revisions: str | None, once: bool, port: int) -> None:
 
     async def command() -> None:
         logs.configure(level="warning", form="text", stream=sys.stderr)
-        chosen = await demonstration.choose(repo, revisions)
+        chosen = await demonstration.choose(repo, revisions, config.environment())
         await demonstration.run_demo(chosen, config.environment(), Console(), once=once, port=port)
 
     run(command)
