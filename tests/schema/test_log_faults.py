@@ -19,6 +19,7 @@ from schema.database import connect, open_pool
 from schema.inbox import pack_delivery
 from schema.log import DuplicateDelivery, Log, Unit, VersionConflict
 from schema.migrate import migrate
+from tests.helpers import wait_until
 from tests.schema.given import Pool, assert_sound, event, events, meta
 
 SOCKET = ".s.PGSQL.5432"
@@ -152,16 +153,21 @@ async def under_fire(owner: asyncpg.Connection[asyncpg.Record], store: Store, ro
                 ):
                     await asyncio.sleep(0.01)
 
+    async def progress() -> None:
+        aim = len(acknowledged) + 4
+        await wait_until(lambda: len(acknowledged) >= aim, seconds=30, what="work between two kills")
+
     async def fire() -> None:
         nonlocal firing
         chance, killed = random.Random(3), 0
         for _ in range(rounds):
-            await asyncio.sleep(chance.uniform(0.02, 0.06))
+            await progress()
+            await asyncio.sleep(chance.uniform(0, 0.03))
             killed += await owner.fetchval(KILL, owner.get_server_pid())
         firing = False
         assert killed >= rounds // 2
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         await asyncio.gather(fire(), *(write() for _ in range(16)))
     return acknowledged
 
