@@ -39,6 +39,8 @@ from schema.processes import Processes
 from schema.waiting import wait
 
 HAND_BACK_SECONDS = 10.0  # for a review to stop and be written back; the lease is there for those that do not
+LATE = ("deadline", "The review took longer than it may.")
+GONE = ("worker_lost", "The worker that had the review stopped working.")
 
 logger = structlog.get_logger(__name__)
 
@@ -214,12 +216,7 @@ class Worker:
             if ours is not None:
                 ours.drop()
             story = Story(self._log, lost.job, self._worker.actor)
-            code = "deadline" if lost.late else "worker_lost"
-            reason = (
-                "The review took longer than it may."
-                if lost.late
-                else "The worker that had the review stopped working."
-            )
+            code, reason = LATE if lost.late else GONE
             with contextlib.suppress(FenceLost):
                 await story.load()
                 await self._fail(story, code, reason, retryable=True, at_once=not lost.late)

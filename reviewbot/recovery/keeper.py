@@ -108,7 +108,7 @@ class Recovery:
     async def sweep(self, swept: Swept, tell: Tell = to_nobody, *, everything: bool = False) -> None:
         """One sweep, of everything or of what is due. Raises as `recover`, and TablesBehind."""
         wait, complete = self._recovery_seconds, False
-        fresh = 0.0 if everything else self._sweep_seconds / 2 + self._reach.grace.total_seconds()
+        fresh = None if everything else self._sweep_seconds / 2 + self._reach.grace.total_seconds()
         try:
             await self._tables_are_up_to_date()
             await self._sweep.sweep(swept, self._hold, tell, fresh_seconds=fresh)

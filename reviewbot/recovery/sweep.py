@@ -58,14 +58,17 @@ class Swept(msgspec.Struct):
 
 
 class Sweep:
-    """`sweep` is one round over everything. Cut short, the next round passes over what was swept a while ago."""
+    """`sweep` is one round over all installations. After one that was cut short, the next goes on with the rest."""
 
     def __init__(self, tools: Tools, reach: Reach) -> None:
         self._tools, self._store, self._metrics, self._reach = tools, tools.store, tools.metrics, reach
 
-    async def sweep(self, swept: Swept, hold: Hold, tell: Tell, *, fresh_seconds: float) -> None:
-        """Sweep what was not swept within `fresh_seconds`; counts into `swept`. One installation's trouble is no
-        other's. Raises GitHub's errors where the App itself is concerned, LeaseLost and OperationalError."""
+    async def sweep(self, swept: Swept, hold: Hold, tell: Tell, *, fresh_seconds: float | None) -> None:
+        """Sweep the repositories that were not swept within `fresh_seconds`, and there what has changed since they
+        were; None: all of it. Counts into `swept`. One installation's trouble is no other's.
+
+        Raises GitHub's errors where the App itself is concerned, LeaseLost and OperationalError.
+        """
         await hold()
         installations = [each for each in await list_installations(self._tools.github.app) if not each.suspended_at]
         failures = 0
@@ -85,27 +88,38 @@ class Sweep:
                     raise
             tell("sweeping installations", done, len(installations))
 
-    async def _installation(self, installation: Installation, swept: Swept, hold: Hold, fresh_seconds: float) -> None:
+    async def _installation(
+        self, installation: Installation, swept: Swept, hold: Hold, fresh_seconds: float | None
+    ) -> None:
         await hold()
         client = self._tools.github.installation(installation.id)
         found = [each for each in await list_repositories(client) if not (each.archived or each.disabled)]
-        fresh = await self._store.fresh([each.id for each in found], fresh_seconds)
+        fresh = set()
+        if fresh_seconds is not None:
+            fresh = await self._store.fresh([each.id for each in found], fresh_seconds)
         for repository in found:
             if repository.id in fresh:
                 continue
             await hold()
             try:
-                await self._repository(client, installation, repository, swept)
+                await self._repository(client, installation, repository, swept, everything=fresh_seconds is None)
             except FinalError as error:  # gone since it was listed, or its pull requests are closed to us
                 swept.refused += 1
                 logger.warning("a repository cannot be swept", repository=repository.full_name, reason=str(error))
 
     async def _repository(
-        self, client: Client, installation: Installation, repository: InstalledRepository, swept: Swept
+        self,
+        client: Client,
+        installation: Installation,
+        repository: InstalledRepository,
+        swept: Swept,
+        *,
+        everything: bool,
     ) -> None:
         met = await self._store.meet(repository.id, installation.created_at, self._tools.window)
         ripe = met.now - self._reach.grace
-        pulls = await self._changed_since(client, repository, max(met.since, met.swept_until or met.since), ripe)
+        looked_until = None if everything else met.swept_until
+        pulls = await self._changed_since(client, repository, max(met.since, looked_until or met.since), ripe)
         place = _Place(client, installation.id, repository, met)
         complete = True
         for start in range(0, len(pulls), PAGE):
@@ -119,7 +133,7 @@ class Sweep:
         self, client: Client, repository: InstalledRepository, since: datetime, until: datetime
     ) -> list[OpenPull]:
         """The open pull requests that changed in that time. Those before it were looked at by an earlier sweep, or are
-        none of ReviewBot's business."""
+        none of ReviewBot's business: nothing was pushed to them since it is there."""
         found: list[OpenPull] = []
         async for pull in open_pulls(client, repository.full_name):
             if pull.updated_at < since:
@@ -217,7 +231,5 @@ async def _why_not(place: _Place, pull: OpenPull, *, known: bool) -> str | None:
     since = place.met.since
     if known or pull.created_at >= since:  # what was pushed to it came after that
         return None
-    if pull.updated_at < since:
-        return BEFORE_US
     made = await committed_at(place.client, place.repository.full_name, pull.head.sha)
     return None if made is not None and made >= since else BEFORE_US

@@ -24,7 +24,7 @@ FOR_EVER = (
     "ReviewSuperseded", "ReviewCancelled", "ReviewSkipped", "CheckRunCreated", "CheckRunConcluded",
     "PullRequestClosed", "PullRequestDrafted", "RepositoryRenamed", "InstallationCreated", "InstallationDeleted",
     "InstallationSuspended", "InstallationUnsuspended", "PermissionsAccepted", "RepositoriesChanged",
-    "DeliveryIgnored", "DeliveryParked",
+    "DeliveryIgnored", "DeliveryParked", "DeliveryMissed", "DeliveryLost", "IntakeGap", "HeadLeftOut",
 )  # fmt: skip
 
 # What Postgres and JSON both hold: no U+0000, no lone surrogates, times with a zone.
