@@ -52,7 +52,7 @@ create table jobs (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- The jobs of a pull request, to find the open ones and to tell its whole story.
-create index jobs_pull_request on jobs (pull_request, repository_id, request_position);
+create index jobs_pull_request on jobs (repository_id, pull_request, request_position);
 
 create table pull_requests (
     repository_id bigint not null,

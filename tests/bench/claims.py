@@ -65,12 +65,16 @@ async def _end(pool: Pool, claimed: list[tuple[UUID, int]]) -> None:
 
 
 async def _watch(pool: Pool, claims: int) -> int:
-    """Several workers claim until so many jobs were handed out; counts how often a limit of one was passed."""
+    """Several workers claim until so many jobs were handed out; counts how often a limit of one was passed.
+
+    Each ends what it holds only after its next claim, so that something is always running that must not be joined.
+    """
     running: Counter[int] = Counter()
     done = violations = 0
 
     async def work(worker: read.Worker) -> None:
         nonlocal done, violations
+        held: list[tuple[UUID, int]] = []
         while done < claims:
             claimed = await _claim(pool, worker)
             if not claimed:
@@ -79,9 +83,9 @@ async def _watch(pool: Pool, claims: int) -> int:
             for _, installation in claimed:
                 running[installation] += 1
                 violations += running[installation] > 1
-            for _, installation in claimed:
-                running[installation] -= 1
-            await _end(pool, claimed)
+            running.subtract(installation for _, installation in held)  # from here on others may see them ended
+            await _end(pool, held)
+            held = claimed
 
     await asyncio.gather(*(work(read.Worker(uuid4(), f"bench-{number}")) for number in range(WORKERS)))
     return violations

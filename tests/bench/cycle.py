@@ -85,12 +85,11 @@ class Cycles:
         await asyncio.gather(*(self._request(installation) for installation in range(first, first + batch)))
         jobs: list[Job] = []
         while len(jobs) < batch:
+            await self._folded.wait()
             self._folded.clear()
             jobs += await read.claim(
                 self._pool, self._worker, slots=batch, limit=LIMIT, per_installation=1, provider="rules"
             )
-            if len(jobs) < batch:
-                await self._folded.wait()
         await asyncio.gather(*map(self._complete, jobs))
 
     async def _request(self, installation: int) -> None:
