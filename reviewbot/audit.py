@@ -52,12 +52,14 @@ def _words(fact: e.Fact) -> str:
         case e.ModelCallFailed():
             return f"call {fact.call} to {fact.provider} ({fact.model}) failed: {fact.code}"
         case e.ReviewPrepared():
-            return f"review fixed: {fact.findings} findings, {fact.inline} of them inline, conclusion {fact.conclusion}"
+            return (
+                f"review fixed: {_findings(fact.findings)}, {fact.inline} of them inline, conclusion {fact.conclusion}"
+            )
         case e.ReviewPosted():
             how = "found already posted" if fact.found else "posted"
             return f"review {fact.review_id} {how} with {fact.comments} inline comments: {fact.url}"
         case e.ReviewCompleted():
-            return f"review completed: {fact.findings} findings, {fact.conclusion}"
+            return f"review completed: {_findings(fact.findings)}, {fact.conclusion}"
         case e.ReviewFailed(retry_at=None):
             return f"review failed for good ({fact.code}): {fact.reason}"
         case e.ReviewFailed():
@@ -78,6 +80,10 @@ def _words(fact: e.Fact) -> str:
             return f"Check Run {fact.check_run_id} concluded: {fact.conclusion}"
         case _:
             return _told(fact)
+
+
+def _findings(count: int) -> str:
+    return "1 finding" if count == 1 else f"{count} findings"
 
 
 def _told(fact: e.Fact) -> str:

@@ -75,7 +75,7 @@ def _without_secrets(verdict: Verdict, secrets: Sequence[str]) -> Verdict:
     """Withhold what leaks one by one, and everything the model wrote when a secret is spread over several texts."""
     kept = tuple(each for each in verdict.located if not leaks(_texts(each), secrets))
     summary = "" if leaks(verdict.summary, secrets) else verdict.summary
-    if leaks("\n".join((summary, *map(_texts, kept))), secrets):
+    if any(leaks(text, secrets) for text in ("\n".join((summary, *map(_texts, kept))), *_columns(kept))):
         kept, summary = (), ""
     withheld = len(verdict.located) - len(kept) + (summary != verdict.summary)
     if not withheld:
@@ -85,6 +85,14 @@ def _without_secrets(verdict: Verdict, secrets: Sequence[str]) -> Verdict:
 
 
 def _texts(located: Located) -> str:
+    return "\n".join(filter(None, _parts(located)))
+
+
+def _columns(located: Sequence[Located]) -> list[str]:
+    """All titles in a row, all bodies in a row, and so on: a secret may be cut up over the same part of several."""
+    return ["".join(filter(None, column)) for column in zip(*map(_parts, located), strict=True)]
+
+
+def _parts(located: Located) -> tuple[str | None, ...]:
     finding = located.finding
-    parts = (finding.path, finding.category, finding.title, finding.body, finding.quote, finding.suggestion)
-    return "\n".join(part for part in parts if part)
+    return finding.path, finding.category, finding.title, finding.body, finding.quote, finding.suggestion
