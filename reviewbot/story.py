@@ -92,6 +92,15 @@ class Story:
             await self._log.append([_mapper.to_stored_event(event) for event in other.collect_events()], self._meta)
 
 
+def unwanted(superseded_by: UUID | None, cancel_reason: str | None) -> e.ReviewSuperseded | e.ReviewCancelled | None:
+    """How a job ends that carries these marks; None: it is still wanted."""
+    if cancel_reason is not None:
+        return e.ReviewCancelled(reason=cancel_reason)
+    if superseded_by is not None:
+        return e.ReviewSuperseded(by=superseded_by)
+    return None
+
+
 async def end_unclaimed(log: Log, row: Job, fact: e.Fact, actor: str) -> None:
     """Write the ending of a job that waits. It is fine when somebody else was quicker, or it is wanted again."""
     events = await log.read_stream(row.job)

@@ -23,16 +23,10 @@ from eventsourcing.persistence import OperationalError
 
 from projections.jobs import read
 from projections.jobs.fold import Job
-from reviewbot.errors import (
-    FinalError,
-    GitHubRateLimited,
-    ProviderRateLimited,
-    RetryableError,
-    ReviewBotError,
-)
+from reviewbot.errors import FinalError, GitHubRateLimited, ProviderRateLimited, RetryableError, ReviewBotError
 from reviewbot.metrics import Metrics
 from reviewbot.review import RetryPolicy
-from reviewbot.story import FenceLost, NotWanted, Story, end_unclaimed
+from reviewbot.story import FenceLost, NotWanted, Story, end_unclaimed, unwanted
 from schema import events as e
 from schema.log import Log, as_persistence_errors
 from schema.processes import Processes
@@ -98,7 +92,6 @@ class Worker:
     ) -> None:
         self._pool, self._log, self._processes, self._review = pool, log, processes, review
         self._settings, self._metrics, self._provider = settings, metrics, provider
-        self._worker = read.Worker(processes.id, processes.instance)
         self._running: dict[UUID, _Running] = {}
         self._woken = asyncio.Event()
         self._draining = False
@@ -107,6 +100,10 @@ class Worker:
     def wake(self) -> None:
         """There may be a job to claim: a hint."""
         self._woken.set()
+
+    @property
+    def _worker(self) -> read.Worker:
+        return read.Worker(self._processes.id, self._processes.instance)
 
     @property
     def busy(self) -> int:
@@ -169,7 +166,7 @@ class Worker:
 
     async def _claim(self) -> int:
         slots = self._settings.concurrency - len(self._running)
-        if self._draining or slots <= 0 or self._silent_for() > self._settings.lease * 2 / 3:
+        if self._draining or slots <= 0 or self._is_silent():
             return 0
         try:
             jobs = await read.claim(
@@ -191,21 +188,29 @@ class Worker:
         return len(jobs)
 
     async def _beat(self) -> None:
-        """Declared dead, or silent for too long: our jobs are in other hands by now, so drop them."""
-        alive = True
+        """Declared dead, or silent for too long: our jobs may be in other hands by now, so drop them and begin anew.
+
+        The new life has a new id. What still stands under the old one is found lost at once and is tried again.
+        """
         try:
             alive = await self._processes.beat()
-            self._beaten_at = time.monotonic()
-        finally:
-            if not alive or self._silent_for() > self._settings.lease * 2 / 3:
-                logger.error("dropping all reviews: the lease is lost", reviews=len(self._running))
-                for running in self._running.values():
-                    running.drop()
-        if not alive:
-            await self._processes.enlist()
+        except OperationalError:
+            if self._is_silent():
+                self._drop_all()
+            raise
+        if not alive or self._is_silent():
+            self._drop_all()
+            await self._processes.begin_anew()
+        self._beaten_at = time.monotonic()
 
-    def _silent_for(self) -> float:
-        return time.monotonic() - self._beaten_at
+    def _drop_all(self) -> None:
+        logger.error("dropping all reviews: the lease is lost", reviews=len(self._running))
+        for running in self._running.values():
+            running.drop()
+
+    def _is_silent(self) -> bool:
+        """Whether others may soon take us for dead; by our clock, which goes on while the process is frozen."""
+        return time.monotonic() - self._beaten_at > self._settings.lease * 2 / 3
 
     async def _sweep(self) -> None:
         """Fail the attempts of workers that are gone, and those past their deadline."""
@@ -293,8 +298,8 @@ class Worker:
             return self._after_cancel(story, running)
         except FenceLost as lost:
             logger.warning("the job is in other hands", reason=str(lost))
-        except NotWanted as unwanted:
-            return partial(story.record, unwanted.fact)
+        except NotWanted as ending:
+            return partial(story.record, ending.fact)
         except (GitHubRateLimited, ProviderRateLimited) as limited:
             return partial(self._pause, story, limited)
         except TimeoutError:
@@ -383,15 +388,6 @@ class Worker:
         with as_persistence_errors():
             now: datetime = await self._pool.fetchval("select now()", timeout=5)
         return now
-
-
-def unwanted(superseded_by: UUID | None, cancel_reason: str | None) -> e.ReviewSuperseded | e.ReviewCancelled | None:
-    """How a job ends that carries these marks; None: it is still wanted."""
-    if cancel_reason is not None:
-        return e.ReviewCancelled(reason=cancel_reason)
-    if superseded_by is not None:
-        return e.ReviewSuperseded(by=superseded_by)
-    return None
 
 
 def _code(error: ReviewBotError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
@@ -23,6 +23,11 @@ class Processes:
         """Begin to live. An earlier process of the same instance is known to be dead from now on."""
         with as_persistence_errors():
             await self._pool.execute(load(HERE, "enlist"), self.id, self.instance)
+
+    async def begin_anew(self) -> None:
+        """Live on under a new id: what the old one had is lost to us, and everybody may know it."""
+        self.id = uuid4()
+        await self.enlist()
 
     async def beat(self) -> bool:
         """Say that we live; False: somebody declared us dead, and our work may be in other hands."""

@@ -20,8 +20,7 @@ from reviewbot.errors import (
     ProviderUnavailable,
 )
 from reviewbot.review import RetryPolicy
-from reviewbot.story import NotWanted, Story
-from reviewbot.worker import unwanted
+from reviewbot.story import NotWanted, Story, unwanted
 from schema import events as e
 from tests.demo.hub import REPO
 from tests.fakes import FakeProvider, says

@@ -128,13 +128,13 @@ class World:
 
     async def row(self, job: UUID) -> Job:
         """The job as the table has it, after everything in the log."""
-        await project(self.pool)
-        await wait_until(self._caught_up, what="the projector")  # another one may be at it
+        await wait_until(self._caught_up, what="the projector")
         found = await read.get(self.pool, job)
         assert found is not None
         return found
 
     async def _caught_up(self) -> bool:
+        await project(self.pool)  # does nothing while another one is at it, which may stop before it is done
         return all(each.behind == 0 for each in await lag(self.pool))
 
     async def facts(self, job: UUID) -> list[Fact]:

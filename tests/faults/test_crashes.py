@@ -73,3 +73,19 @@ async def test_a_worker_killed_at_any_step_leaves_exactly_one_review(rig: Rig) -
     assert len(steps) > 30
     assert {"after POST pulls/N/reviews/N/events", "before ReviewPosted", "after POST check-runs"} <= set(steps)
     await assert_all_hold(rig)
+
+
+async def test_a_publisher_that_does_not_look_for_its_review_is_caught(rig: Rig) -> None:
+    place, step = await crash(rig, "crash-after:after POST pulls/N/reviews/N/events")
+    assert step is not None
+    await recover(place, "without-looking")
+    with pytest.raises(AssertionError, match="has 2 visible reviews"):
+        await assert_all_hold(rig)
+
+
+async def test_a_keeper_that_does_not_look_for_its_check_run_is_caught(rig: Rig) -> None:
+    place, step = await crash(rig, "crash-after:after POST check-runs")
+    assert step is not None
+    await recover(place, "without-adopting")
+    with pytest.raises(AssertionError, match="has 2 check runs for 1 requests"):
+        await assert_all_hold(rig)

@@ -16,9 +16,10 @@ import pytest
 from projections.base import FoldError
 from projections.catalog import ALL
 from projections.jobs import read
+from projections.jobs.fold import Job
 from projections.jobs.project import Jobs
 from projections.projector import lag, step
-from projections.rebuild import rebuild
+from projections.rebuild import prepare, rebuild
 from schema import events as e
 from schema.database import connect
 from schema.log import Log, VersionConflict
@@ -102,6 +103,38 @@ async def test_dropping_the_tables_and_starting_again_gives_the_same_rows(
     await rebuild(owner, Jobs())
     assert await rows(owner) == live
     assert await read.drift(pool) == 0
+    await owner.close()
+
+
+async def test_the_fields_of_a_job_are_in_the_order_of_the_columns(pool: Pool) -> None:
+    columns = "select attname from pg_attribute where attrelid = 'jobs'::regclass and attnum > 0 order by attnum"
+    assert tuple(row[0] for row in await pool.fetch(columns)) == Job.__struct_fields__
+
+
+async def test_a_page_that_another_node_folds_is_told_to_those_who_listen(database: str, pool: Pool, log: Log) -> None:
+    heard = asyncio.Event()
+    listener = await connect(database)
+    await listener.add_listener("projected", lambda *_: heard.set())
+    await ask(log, 1)
+    await project(pool)
+    async with asyncio.timeout(5):
+        await heard.wait()
+    await listener.close()
+
+
+async def test_a_rebuild_that_is_cut_short_begins_again_at_the_next_start(database: str, pool: Pool, log: Log) -> None:
+    await ask(log, 1)
+    owner = await connect(database)
+
+    class Cut(Jobs):
+        async def replay(self, connection: Any, events: Any) -> None:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await rebuild(owner, Cut())
+    assert [state.version for state in await lag(pool)] == [0]
+    assert await prepare(owner, [Jobs()]) == ["jobs"]
+    assert (await read.stats(pool)).pending == 1
     await owner.close()
 
 
@@ -250,6 +283,21 @@ async def test_a_poison_event_stops_the_projection_before_it_and_says_so(pool: P
     assert state.fault is not None
     assert "event 2 (ReviewCompleted" in state.fault
     assert (await read.stats(pool)).pending == 1
+
+
+async def test_a_rebuild_ends_before_a_poison_event_with_tables_that_can_be_used(
+    database: str, pool: Pool, log: Log
+) -> None:
+    await ask(log, 1)
+    await append(log, uuid4(), e.ReviewCompleted(head_sha=HEAD, findings=0, conclusion="success"))
+    owner = await connect(database)
+    with pytest.raises(FoldError):
+        await rebuild(owner, Jobs())
+    await owner.close()
+    (state,) = await lag(pool)
+    assert (state.version, state.position, state.fault is None) == (Jobs.version, 1, False)
+    assert len(await claim(pool, worker())) == 1
+    assert (await read.stats(pool)).processing == 1
 
 
 async def test_two_projectors_take_turns_and_fold_each_event_once(pool: Pool, log: Log) -> None:
