@@ -335,6 +335,8 @@ async def both_at_once(ground: Ground) -> tuple[list[bool], set[int]]:
     """Two processes recover five deliveries; whether each did, and how often each delivery was sent again."""
     ground.is_down()
     await ground.pings(5)
+    # GitHub takes its time, so that two who work at once ask for the same.
+    ground.standin.trouble("POST /app/hook/deliveries/*", "force-push", times=20, hook=lambda: asyncio.sleep(0.1))
     one, other = ground.recoverer(), ground.recoverer()
     done = await asyncio.gather(one.recovery.step(starting=True), other.recovery.step(starting=True))
     await ground.standin.settle()
