@@ -15,7 +15,8 @@ import asyncpg
 from reviewbot.render import find_marker
 from schema import events as e
 from schema.codec import Recorded
-from schema.log import Log
+from schema.log import recorded
+from schema.sql import load
 from tests.journeys.rig import Rig
 
 # What may follow what in the life of a review; "" is its beginning. Requests may come at any time.
@@ -64,14 +65,16 @@ async def scene(rig: Rig, acknowledged: Iterable[UUID] = (), answers: Iterable[i
     """Look at everything. What the stand-in delivered counts as well."""
     deliveries = rig.standin.deliveries
     told = [UUID(each.message.guid) for each in deliveries if 200 <= each.status_code < 300]
-    return Scene(
-        events=await Log(rig.pool).read_after(0, 1_000_000),
-        jobs=await rig.pool.fetch("select * from jobs"),
-        inbox=frozenset(row["delivery"] for row in await rig.pool.fetch("select delivery from inbox")),
-        rig=rig,
-        acknowledged=frozenset([*acknowledged, *told]),
-        answers=(*answers, *(each.status_code for each in deliveries)),
-    )
+    # One snapshot: the service may still be taking in what its own writes caused.
+    async with rig.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        return Scene(
+            events=recorded(await connection.fetch(load("schema.queries", "read_after"), 0, 1_000_000)),
+            jobs=await connection.fetch("select * from jobs"),
+            inbox=frozenset(row["delivery"] for row in await connection.fetch("select delivery from inbox")),
+            rig=rig,
+            acknowledged=frozenset([*acknowledged, *told]),
+            answers=(*answers, *(each.status_code for each in deliveries)),
+        )
 
 
 async def assert_all_hold(rig: Rig, acknowledged: Iterable[UUID] = (), answers: Iterable[int] = ()) -> None:
