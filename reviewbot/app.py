@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID, uuid4
@@ -36,6 +37,7 @@ from reviewbot.recovery.keeper import Recovery
 from reviewbot.recovery.store import Store
 from reviewbot.recovery.work import Tools
 from reviewbot.review import RetryPolicy
+from reviewbot.seals import make_sealer, newest_seal
 from reviewbot.server import Server
 from reviewbot.steps import Steps, StepSettings
 from reviewbot.wakeups import listen
@@ -161,7 +163,7 @@ class Service:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
-        self._processes: Processes | None = None
+        self._processes: Processes
         self._server: Server | None = None
         self.log: Log
         self.pool: asyncpg.Pool[asyncpg.Record]
@@ -180,12 +182,16 @@ class Service:
         self._stack.push_async_callback(self.pool.close)
         self.log = Log(self.pool)
         self._stack.push_async_callback(self.log.close)
+        self._processes = Processes(self.pool, uuid4(), settings.instance)
         wake_log, wake_projected = Hub(), Hub()
         if settings.role in ("all", "projector"):
             for projection in ALL:
                 projector = Projector(self.pool, projection, on_page=wake_projected)
                 wake_log.add(projector.wake)
                 self._spawn(projector.run())
+            sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
+            wake_log.add(sealer.wake)
+            self._spawn(sealer.run())
         self.log.on_append(wake_log)
         slug = settings.github.slug
         if settings.role in ("all", "worker"):
@@ -196,7 +202,6 @@ class Service:
             wake_projected.add(keeper.wake)
             self._spawn(worker.run())
             self._spawn(keeper.run())
-            assert self._processes is not None
             recovery = make_recovery(settings, self.pool, self.log, github, self._processes, self.metrics)
             self._spawn(recovery.run())
         elif settings.role == "web" and not slug:
@@ -217,9 +222,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._processes is not None:
-            with contextlib.suppress(OperationalError):  # the database is gone: the lease will run out by itself
-                await self._processes.discharge()
+        with contextlib.suppress(OperationalError):  # the database is gone: the lease will run out by itself
+            await self._processes.discharge()
         await self._stack.aclose()
 
     def _spawn(self, loop: Coroutine[Any, Any, None]) -> None:
@@ -240,7 +244,6 @@ class Service:
         settings = self.settings
         provider = make_provider(settings)
         self._stack.push_async_callback(provider.close)
-        processes = self._processes = Processes(self.pool, uuid4(), settings.instance)
         steps = Steps(
             self.pool,
             github,
@@ -258,13 +261,14 @@ class Service:
         self._worker = Worker(
             self.pool,
             self.log,
-            processes,
+            self._processes,
             steps.review,
             worker_settings(settings),
             self.metrics,
             provider=provider.name,
         )
-        keeper = Keeper(self.pool, self.log, github, processes, app_id=settings.github.app_id)
+        seal, app_id = partial(newest_seal, self.pool), settings.github.app_id
+        keeper = Keeper(self.pool, self.log, github, self._processes, app_id=app_id, seal=seal)
         return self._worker, keeper
 
 

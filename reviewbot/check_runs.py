@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from reviewbot.github import checks
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import CheckOutput
 from reviewbot.publisher import Plan
-from reviewbot.render import check_cancelled, check_failure, check_queued, check_skipped
+from reviewbot.render import check_cancelled, check_failure, check_queued, check_sealed, check_skipped
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import encode
@@ -46,13 +46,26 @@ BACKOFF_SECONDS = (2.0, 300.0)  # first and longest wait after a failure
 logger = structlog.get_logger(__name__)
 
 
+async def _unsealed() -> str | None:
+    return None
+
+
 class Keeper:
     """`step` brings up to a page of Check Runs into step; `run` does it for ever."""
 
     def __init__(
-        self, pool: asyncpg.Pool[asyncpg.Record], log: Log, github: GitHub, processes: Processes, *, app_id: int
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        log: Log,
+        github: GitHub,
+        processes: Processes,
+        *,
+        app_id: int,
+        seal: Callable[[], Awaitable[str | None]] = _unsealed,
     ) -> None:
+        """`seal` gives the newest checkpoint of the log as size:root, so that GitHub keeps a copy of it."""
         self._pool, self._log, self._github, self._processes, self._app_id = pool, log, github, processes, app_id
+        self._seal = seal
         self._waiting: dict[UUID, tuple[float, float]] = {}  # job -> (not before, last wait), monotonic seconds
         self._settled: set[tuple[UUID, int, bool]] = set()  # done, though the table does not show it yet
         self._woken = asyncio.Event()
@@ -148,6 +161,7 @@ class Keeper:
     async def _conclude(self, client: Client, job: Job) -> None:
         assert job.check_run_id is not None
         conclusion, output = await self._ending(job)
+        output = check_sealed(output, await self._seal())
         await checks.update(client, job.repository, job.check_run_id, conclusion=conclusion, output=output)
         await self._record(job, e.CheckRunConcluded, check_run_id=job.check_run_id, conclusion=conclusion)
 

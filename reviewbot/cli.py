@@ -7,21 +7,20 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
+from uuid import UUID
 
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 
-from reviewbot import app, audit, config, local, logs, recovery_commands
+from reviewbot import app, audit, config, local, logs, recovery_commands, seal_commands, terminal
 from reviewbot.errors import ConfigError, ReviewBotError
 from reviewbot.findings import SEVERITIES, Severity
 from reviewbot.recovery.coverage import told
@@ -163,32 +162,7 @@ def _show_review(found: local.LocalReview, form: Format) -> None:
             log = sarif(found.verdict.located, notes=found.verdict.notes, version=app.our_version())
             click.echo(msgspec.json.format(msgspec.json.encode(log)))
         case "text":
-            _print_review(found, Console())
-
-
-def _print_review(found: local.LocalReview, console: Console) -> None:
-    colours = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
-    for located in found.verdict.located:
-        finding = located.finding
-        line = located.anchor.start_line or located.anchor.line if located.anchor else finding.line
-        place = finding.path if line is None else f"{finding.path}:{line}"
-        colour = colours[finding.severity]
-        console.print(
-            f"[{colour}]{finding.severity}[/{colour}] [bold]{escape(place)}[/bold] {escape(finding.title)}",
-            highlight=False,
-        )
-        if finding.body:
-            console.print(f"    {escape(finding.body)}", highlight=False)
-    for note in found.verdict.notes:
-        console.print(f"[yellow]note[/yellow] {escape(note)}", highlight=False)
-    for left in found.left_out:
-        console.print(f"[dim]left out {escape(left.path)}: it {escape(left.reason)}[/dim]", highlight=False)
-    verdict = found.verdict
-    console.print(
-        f"{len(verdict.located)} findings in {found.change}: {len(found.reviewed)} files reviewed, "
-        f"{len(found.left_out)} left out, by {verdict.provider} ({verdict.model}).",
-        highlight=False,
-    )
+            terminal.print_review(found, Console())
 
 
 @main.command()
@@ -290,16 +264,48 @@ def rebuild(names: Sequence[str], everything: bool) -> None:
     async def command() -> None:
         settings = config.load(role="projector")
         logs.configure(level="warning", form="text", stream=sys.stderr)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("events"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns) as progress:
+        with terminal.event_progress() as progress:
             for name, events in await app.rebuild(settings, tuple(names), everything, progress):
                 click.echo(f"{name}: {events} events folded.")
+
+    run(command)
+
+
+@main.command()
+@click.option(
+    "--since",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Checkpoints that somebody kept: a copy of CHECKPOINT_FILE, saved log lines, notes, or lines of size:root "
+    "from Check Runs. May be given several times; CHECKPOINT_FILE itself is always read.",
+)
+@click.option("--proof", metavar="JOB", type=click.UUID, help="Then write a proof bundle for the events of this job.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to (default: JOB.proof.json).")
+def verify(since: Sequence[Path], proof: UUID | None, out: Path | None) -> None:
+    """Check that the log is what was sealed: nothing changed, removed, inserted, reordered, cut off or rolled back.
+
+    Every event is read and hashed again, and compared with the tiles, with the signed checkpoints, and with every copy
+    of a checkpoint outside the database. Exit codes: 0 it is, 1 it is not, 2 configuration.
+
+    What this cannot show: whoever has the signing key and every outside copy can rewrite the log. Nothing proves that
+    an event was never received. The newest events, about a second's, may not be sealed yet; they are durable, but
+    nothing vouches for them. Without a copy outside, a log that was cut or rolled back looks whole. Artifacts and raw
+    deliveries are not sealed themselves: events name artifacts by their digests.
+    """
+
+    async def command() -> None:
+        settings = config.load(role="projector")
+        logs.configure(level="warning", form="text", stream=sys.stderr)
+        with terminal.event_progress() as progress:
+            verdict = await seal_commands.verify_log(settings, since, progress)
+        for line in seal_commands.told(verdict):
+            click.echo(line)
+        if verdict.problems:
+            sys.exit(EXIT_FINDINGS)
+        if proof is not None:
+            path = out or Path(f"{proof}.proof.json")
+            seal_commands.write_bundle(await seal_commands.prove_job(settings, proof, since), path)
+            click.echo(f"Proof written to {path}; check it with ops/verify_offline.py.")
 
     run(command)
 
@@ -316,6 +322,7 @@ def audit_history(what: str) -> None:
 
     async def command() -> None:
         settings = config.load(role="projector")
+        logs.configure(level="warning", form="text", stream=sys.stderr)
         async for event in app.stories(settings, what):
             click.echo(
                 f"{event.recorded_at:%Y-%m-%d %H:%M:%S} {event.position:>8}  {event.actor:<24} {audit.sentence(event)}"

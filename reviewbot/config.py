@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from reviewbot.errors import ConfigError
 from reviewbot.variables import SHORTEST_SECRET, VARIABLES, LogFormat, LogLevel, ProviderName
+from schema.notes import SEED_BYTES, NoteError, Verifier, checked_name, from_base64
 
 Role = Literal["all", "web", "worker", "projector", "tool"]  # tool: a command that needs none of the three
 Choice = TypeVar("Choice", bound=str)
@@ -82,6 +83,16 @@ class GitHubSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float
 
 
+class SealSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the log is sealed: by which key, under which name, and where the copies of checkpoints are kept."""
+
+    key: Secret | None  # a seed in base64; None: in `key_file`
+    key_file: Path
+    keys_old: tuple[Verifier, ...]
+    origin: str
+    checkpoint_file: Path
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. Times in seconds."""
 
@@ -90,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider: ProviderSettings
     database_url: Secret | None  # None: embedded
     data_dir: Path
+    seal: SealSettings
     host: str
     port: int
     metrics_token: Secret | None
@@ -119,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self.provider.api_key,
             self.database_url,
             self.metrics_token,
+            self.seal.key,
         )
         return tuple(secret.reveal() for secret in found if secret is not None)
 
@@ -132,12 +145,14 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
     """The settings for `role`. Raises ConfigError that names every fault at once, and never a secret's value."""
     read = _Reader(environ)
     port = read.number("PORT")
+    data_dir = Path(read.text("DATA_DIR") or platformdirs.user_data_path("reviewbot", appauthor=False)).expanduser()
     settings = Settings(
         role=role,
         github=_github(read, role),
         provider=_provider(read),
         database_url=_database(read),
-        data_dir=Path(read.text("DATA_DIR") or platformdirs.user_data_path("reviewbot", appauthor=False)).expanduser(),
+        data_dir=data_dir,
+        seal=_seal(read, data_dir),
         host=read.text("HOST"),
         port=port,
         metrics_token=read.secret("METRICS_TOKEN"),
@@ -319,3 +334,29 @@ def _database(read: _Reader) -> Secret | None:
     if url is not None and not url.reveal().startswith(("postgresql://", "postgres://")):
         read.fault("DATABASE_URL", "must begin with postgresql://")
     return url
+
+
+def _seal(read: _Reader, data_dir: Path) -> SealSettings:
+    key = read.secret("SEAL_KEY")
+    try:
+        if key is not None and len(from_base64(key.reveal())) != SEED_BYTES:
+            raise NoteError("has another length")
+    except NoteError:
+        read.fault("SEAL_KEY", f"is not {SEED_BYTES} bytes in base64: make one with openssl rand -base64 {SEED_BYTES}")
+    old = []
+    for text in read.text("SEAL_KEYS_OLD").split():
+        try:
+            old.append(Verifier.parse(text))
+        except NoteError as error:
+            read.fault("SEAL_KEYS_OLD", f"holds {text[:40]!r}, which {error}")
+    try:
+        checked_name(read.text("SEAL_ORIGIN"))
+    except NoteError as error:
+        read.fault("SEAL_ORIGIN", str(error))
+    return SealSettings(
+        key=key,
+        key_file=data_dir / "seal.key",
+        keys_old=tuple(old),
+        origin=read.text("SEAL_ORIGIN"),
+        checkpoint_file=Path(read.text("CHECKPOINT_FILE") or data_dir / "checkpoints.jsonl").expanduser(),
+    )

@@ -1,4 +1,4 @@
-"""Keeps the gauges that a query answers: queue, log position, projector lag, drift."""
+"""Keeps the gauges that a query answers: queue, log and seal, projector lag, drift."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 
 import asyncpg
 import structlog
+from eventsourcing.persistence import PersistenceError
 
 from projections.jobs import read
 from projections.projector import lag
 from reviewbot.metrics import Metrics
-from schema.log import Log
+from schema.log import Log, as_persistence_errors
+from schema.sql import load
 
 logger = structlog.get_logger(__name__)
 
@@ -23,8 +25,9 @@ async def keep_gauges(pool: asyncpg.Pool[asyncpg.Record], log: Log, metrics: Met
     rounds = 0
     while True:
         try:
-            await _refresh(pool, log, metrics, with_drift=rounds % DRIFT_EVERY == 0)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            with as_persistence_errors():
+                await _refresh(pool, log, metrics, with_drift=rounds % DRIFT_EVERY == 0)
+        except PersistenceError as error:
             logger.info("gauges are old: the database does not answer", error=str(error))
         rounds += 1
         await asyncio.sleep(SECONDS)
@@ -41,5 +44,7 @@ async def _refresh(pool: asyncpg.Pool[asyncpg.Record], log: Log, metrics: Metric
         metrics.projection_lag.labels(each.projection).set(each.behind)
         metrics.projection_fault.labels(each.projection).set(each.fault is not None)
         metrics.log_position.set(each.position + each.behind)
+    newest = await pool.fetchrow(load("schema.queries", "newest_tree_head"))
+    metrics.sealed_events.set(newest["size"] if newest else 0)
     if with_drift:
         metrics.drift.set(await read.drift(pool))

@@ -96,6 +96,14 @@ class Metrics:
         self.log_waiting = Gauge(
             "reviewbot_log_waiting_appends", "Appends waiting for their commit.", registry=self.registry
         )
+        self.sealed_events = Gauge(
+            "reviewbot_sealed_events", "Events that are sealed, from the first on.", registry=self.registry
+        )
+        self.seal_fault = Gauge(
+            "reviewbot_seal_fault",
+            "1 while this process refuses to seal the log, or cannot; its log says why.",
+            registry=self.registry,
+        )
         # projection: a name of the catalog
         self.projection_lag = Gauge(
             "reviewbot_projection_lag_events",

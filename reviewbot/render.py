@@ -230,6 +230,14 @@ def check_skipped(reason: str) -> CheckOutput:
     )
 
 
+def check_sealed(output: CheckOutput, seal: str | None) -> CheckOutput:
+    """The same with the newest checkpoint of the log (size:root), which GitHub so keeps a copy of."""
+    if seal is None:
+        return output
+    line = f"<sub>Log sealed at {code(seal)}</sub>"
+    return msgspec.structs.replace(output, text=f"{output.text}\n\n{line}" if output.text else line)
+
+
 def _named(finding: Finding) -> str:
     return _line(finding.title or finding.body)
 

@@ -56,7 +56,29 @@ VARIABLES = (
         computed="an embedded Postgres",
         meaning="The Postgres database: postgresql://USER:PASSWORD@HOST:PORT/NAME.",
     ),
-    Variable(name="DATA_DIR", kind="path", computed="the user's data folder", meaning="Where embedded Postgres lives."),
+    Variable(
+        name="DATA_DIR",
+        kind="path",
+        computed="the user's data folder",
+        meaning="Where embedded Postgres, the key of the seal and the copies of checkpoints live.",
+    ),
+    Variable(
+        name="SEAL_KEY",
+        kind="secret",
+        computed="made once in DATA_DIR/seal.key",
+        meaning="The Ed25519 key that seals the log: 32 random bytes in base64.",
+    ),
+    Variable(
+        name="SEAL_KEYS_OLD",
+        meaning="Public keys, as NAME+HASH+KEY with spaces between, whose checkpoints are believed too.",
+    ),
+    Variable(name="SEAL_ORIGIN", default="reviewbot", meaning="The log's name in its checkpoints; no spaces, no +."),
+    Variable(
+        name="CHECKPOINT_FILE",
+        kind="path",
+        computed="DATA_DIR/checkpoints.jsonl",
+        meaning="Where copies of the checkpoints are kept outside the database; it only grows.",
+    ),
     Variable(name="HOST", default="0.0.0.0", meaning="The address to listen on."),  # noqa: S104 - meant for containers
     _number("PORT", 3000, 0, 65_535, "The port to listen on; 0 takes any free one."),
     _secret("METRICS_TOKEN", "When set, /metrics asks for it as a bearer token."),

@@ -27,6 +27,8 @@ CHANNEL = "log"
 BATCH_EVENTS = 1_000
 BATCH_BYTES = 8 << 20
 STORE_ATTEMPTS = 3
+# InternalClientError ("cannot switch to state 12") is how some lost connections show themselves.
+UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class VersionConflict(IntegrityError):
@@ -251,7 +253,7 @@ class Log:
     async def _hand_back(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNREACHABLE):
                 await self._pool.release(connection)  # one that cannot be returned is dead, and the pool knows
 
     async def read_stream(self, stream: UUID, after: int = 0) -> list[Recorded]:
@@ -341,6 +343,5 @@ def as_persistence_errors() -> Iterator[None]:
         raise IntegrityError(str(error)) from error
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
         raise ProgrammingError(f"the database refuses a value: {error}") from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # InternalClientError ("cannot switch to state 12") is how some lost connections show themselves
+    except UNREACHABLE as error:
         raise OperationalError(f"the database did not answer: {type(error).__name__}: {error}") from error

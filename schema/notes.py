@@ -158,7 +158,7 @@ def parse_root(text: str) -> bytes:
 def checked_name(name: str) -> str:
     """The name, if a key may have it. Raises NoteError."""
     if not name or "+" in name or not name.isprintable() or any(character.isspace() for character in name):
-        raise NoteError("must have a name without spaces and without +")
+        raise NoteError("must be a name without spaces and without +")
     return name
 
 

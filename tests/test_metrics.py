@@ -12,7 +12,12 @@ from reviewbot.metrics import Metrics
 # What the library itself exports about the process.
 OF_THE_PROCESS = ("process_", "python_")
 UNITS = ("_seconds", "_bytes", "_info", "_events", "_installations", "_jobs", "_connections", "_slots", "_appends")
-COUNTED_PLAIN = {"reviewbot_log_position", "reviewbot_projection_fault", "aiohttp_http_requests_in_progress"}
+COUNTED_PLAIN = {
+    "reviewbot_log_position",
+    "reviewbot_projection_fault",
+    "reviewbot_seal_fault",
+    "aiohttp_http_requests_in_progress",
+}
 
 
 @pytest.fixture

@@ -239,10 +239,12 @@ async def make_rig(database: str, repository: Path, **settings: object) -> Async
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pool = await open_pool(database, size=3)
         stack.callback(pool.terminate)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reviewbot-tests-")))
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": database,
+            "DATA_DIR": str(folder),
             "HOST": "127.0.0.1",
             "PORT": "0",
             "GITHUB_APP_ID": str(APP_ID),
@@ -256,7 +258,6 @@ async def make_rig(database: str, repository: Path, **settings: object) -> Async
             "RETRY_BASE_SECONDS": "0",
             **{name: str(value) for name, value in settings.items()},
         }
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reviewbot-tests-")))
         rig = Rig(standin, model, database, pool, http, repository, environment, folder)
         stack.push_async_callback(rig.close)
         yield rig
