@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from uuid import UUID
 
 import click
@@ -21,31 +20,14 @@ from rich.progress import (
 )
 
 from reviewbot import app, audit, config, local, logs, recovery_commands, seal_commands, terminal
-from reviewbot.errors import ConfigError, ReviewBotError
+from reviewbot.commands import EXIT_FINDINGS, run
+from reviewbot.errors import ConfigError
 from reviewbot.findings import SEVERITIES, Severity
 from reviewbot.recovery.coverage import told
 from reviewbot.sarif import sarif
 from reviewbot.variables import VARIABLES
 
-EXIT_FINDINGS = 1
-EXIT_CONFIG = 2
-EXIT_FAILED = 3
-
 Format = Literal["text", "json", "sarif"]
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a command; errors become one sentence and an exit code: 2 for the configuration, 3 for anything else."""
-    try:
-        asyncio.run(main())
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(EXIT_CONFIG)
-    except ReviewBotError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
