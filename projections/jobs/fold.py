@@ -58,6 +58,7 @@ class Job(msgspec.Struct, gc=False):
     correlation: UUID
     request_version: int
     request_position: int
+    first_position: int
     asked_at: datetime
     requested_at: datetime
     run_at: datetime
@@ -264,6 +265,7 @@ def _requested(rows: Rows, before: Job | None, event: Recorded, fact: e.ReviewRe
         correlation=event.correlation,
         request_version=event.version,
         request_position=event.position,
+        first_position=before.first_position if before else event.position,
         asked_at=fact.asked_at,
         requested_at=event.recorded_at,
         run_at=event.recorded_at,

@@ -26,7 +26,7 @@ class Jobs:
     """The queryable job table with the rows that the claim needs."""
 
     name = "jobs"
-    version = 2
+    version = 3
     tables: tuple[str, ...] = ("jobs", "pull_requests", "installations", "providers")
     functions: tuple[str, ...] = ("jobs_count_inserted", "jobs_count_updated")
 

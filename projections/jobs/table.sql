@@ -19,7 +19,8 @@ create table jobs (
     comment_id        bigint,
     correlation       uuid not null,
     request_version   integer not null, -- version of the latest ReviewRequested
-    request_position  bigint not null,
+    request_position  bigint not null,  -- of that event
+    first_position    bigint not null,  -- of the first one: the place of the job in lists, which never changes
     asked_at          timestamptz not null, -- by GitHub's clock
     requested_at      timestamptz not null, -- by ours
     run_at            timestamptz not null, -- not before

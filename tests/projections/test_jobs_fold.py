@@ -119,6 +119,7 @@ def test_a_superseded_head_that_becomes_the_head_again_is_queued_again(story: St
     story.ask(requested(asked_at=START + timedelta(seconds=20)))
     row = story.rows.jobs[first]
     assert (row.state, row.request_version, row.attempt) == ("queued", 3, 0)
+    assert (row.request_position, row.first_position) == (4, 1), "its place in lists stays"
     assert story.state(second) == "ending"
 
 
