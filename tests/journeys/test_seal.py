@@ -28,6 +28,16 @@ async def verify(place: Place, *arguments: str, **settings: str) -> Result:
     return await asyncio.to_thread(runner.invoke, main, ["verify", *arguments])
 
 
+async def all_is_sealed(place: Place) -> None:
+    """Wait for the seal of everything that is in the log."""
+
+    async def sealed() -> bool:
+        position = await place.rig.pool.fetchval("select position from log_head")
+        return await place.rig.pool.fetchval("select coalesce(max(size), 0) from tree_head") == position
+
+    await wait_until(sealed, what="the seal of everything")
+
+
 def judgement(result: Result) -> str:
     return result.stdout.splitlines()[-1]
 
@@ -59,29 +69,26 @@ async def test_a_review_is_sealed_told_to_github_proven_offline_and_no_longer_so
     place: Place, tmp_path: Path
 ) -> None:
     await place.open("topic", title="First")
-    await place.ends("completed")
+    (job,) = await place.ends("completed")
+    await all_is_sealed(place)
     await place.open("clean", title="Second")
     await place.ends("completed", number=2)
-    kept = [re.search(r"Log sealed at `(\d+:[\w+/=]+)`", run.output.text or "") for run in place.check_runs()]
-    assert kept[-1], "no Check Run told of a checkpoint"
-
-    async def all_is_sealed() -> bool:
-        position = await place.rig.pool.fetchval("select position from log_head")
-        return await place.rig.pool.fetchval("select coalesce(max(size), 0) from tree_head") == position
-
-    await wait_until(all_is_sealed, what="the seal of everything")
-    (job,) = await place.jobs()
+    told = re.search(r"Log sealed at `((\d+):[\w+/=]+)`", place.check_runs()[-1].output.text or "")
+    assert told is not None, "the Check Run tells of no checkpoint"
+    checkpoint, size = told.groups()
+    assert int(size) >= job.position  # what GitHub keeps covers every review that was sealed before
+    await all_is_sealed(place)
     github, bundle = tmp_path / "github.txt", tmp_path / "proof.json"
-    github.write_text(kept[-1][1] + "\n")
+    github.write_text(checkpoint + "\n")
     whole = await verify(place, "--since", str(github), "--proof", str(job.job), "--out", str(bundle))
     assert whole.exit_code == 0, whole.output
     assert "The log is whole: " in whole.stdout
     output = "".join(path.read_text() for path in place.rig.folder.glob("*-all.log"))
     (key,) = set(re.findall(r"reviewbot\+[0-9a-f]{8}\+[\w+/=]+", output))
-    offline = [sys.executable, ROOT / "ops/verify_offline.py", bundle, key, kept[-1][1]]
-    told = await asyncio.to_thread(subprocess.run, offline, capture_output=True, text=True, check=False, timeout=60)
-    assert told.returncode == 0, told.stderr
-    assert "continues 1 kept checkpoints" in told.stdout
+    offline = [sys.executable, ROOT / "ops/verify_offline.py", bundle, key, checkpoint]
+    proven = await asyncio.to_thread(subprocess.run, offline, capture_output=True, text=True, check=False, timeout=60)
+    assert proven.returncode == 0, proven.stderr
+    assert "continues 1 kept checkpoints" in proven.stdout
     assert {"ReviewRequested", "ReviewCompleted"} <= {
         each["topic"] for each in json.loads(bundle.read_text())["events"]
     }
