@@ -93,8 +93,8 @@ def _render(text: str, *, emphasis: bool, blocks: bool) -> str:
     if any(token.level >= _MAX_NESTING - 2 for token in tokens):  # the parser drops what lies deeper
         return _fence(text, "")
     root = SyntaxTreeNode(tokens)
-    if not blocks:
-        return _paragraph(root.children, emphasis)
+    if not blocks:  # a code span beside a blank may have made two of them, which the next reading takes as one
+        return " ".join(_paragraph(root.children, emphasis).split())
     return _blocks(root.children, emphasis).strip("\n")
 
 
