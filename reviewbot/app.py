@@ -254,6 +254,7 @@ class Service:
                 max_output_tokens=settings.provider.max_output_tokens,
                 max_attempts=settings.max_attempts,
                 secrets=settings.secrets(),
+                version=our_version(),
             ),
             self.metrics,
             bot_login=f"{slug}[bot]",

@@ -17,7 +17,7 @@ from reviewbot.errors import FinalError
 from reviewbot.findings import SEVERITIES, Located, Severity
 from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.prompts.render import Subject
-from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope
+from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope, terms
 
 GIT = (
     "git",
@@ -131,7 +131,8 @@ async def review(
 ) -> LocalReview:
     """Review a change. Raises GitFailed, DiffError and what the provider raises."""
     diff = await git(folder, "diff", *DIFF, *change.arguments, "--")
-    found = scope(parse(diff), provider, max_files=max_files, max_output_tokens=max_output_tokens)
+    under = terms(provider, max_files=max_files, max_findings=max_findings, max_output_tokens=max_output_tokens)
+    found = scope(parse(diff), under)
 
     async def fetch(path: str) -> bytes | None:
         try:
@@ -145,12 +146,11 @@ async def review(
         provider,
         NoLedger(),
         content=await contents(found.reviewed, fetch) if provider.needs_content else {},
-        max_findings=max_findings,
-        max_output_tokens=max_output_tokens,
+        terms=under,
     )
     return LocalReview(
         change=change.words,
-        verdict=judge(found, answers, provider, give_up=True),
+        verdict=judge(found, answers, under, give_up=True),
         reviewed=tuple(file.path for file in found.reviewed),
         left_out=found.left_out,
     )

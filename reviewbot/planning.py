@@ -1,28 +1,105 @@
-"""A verdict -> exactly what will be posted: the review's body, its inline comments, the Check Run's ending. Pure."""
+"""From stored bytes to exactly what will be posted: the review's body, its comments, the Check Run's ending. Pure.
+
+A review comes through here as it is made, and again whenever it is replayed: `gather` what was changed, then `fix` what
+the answers come to. Between the two the model is asked; nothing else has a say in a review.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
+from reviewbot.diff.model import FileDiff
+from reviewbot.diff.parse import parse, parse_patch
 from reviewbot.findings import Located
-from reviewbot.github.models import DraftComment
+from reviewbot.github.models import DraftComment, PullFile
 from reviewbot.leaks import leaks
+from reviewbot.llm.base import Answer, Usage
 from reviewbot.publisher import Plan, PlannedComment
 from reviewbot.render import ReviewText, body_entry, check_reviewed, inline_comment, review_body
-from reviewbot.reviewer import Scope, Verdict
+from reviewbot.reviewer import Scope, Verdict, judge, scope
+from schema.events import AnswerReceived, Terms
 
 
-def make_plan(
-    job: UUID, head_sha: str, scope: Scope, verdict: Verdict, *, max_findings: int, secrets: Sequence[str] = ()
-) -> Plan:
-    """Fix the texts. At most `max_findings` inline comments; further findings stand in the body.
+class Withheld(msgspec.Struct, frozen=True):
+    """What of a verdict is not shown: findings, by their rank from 0, and perhaps the summary."""
 
-    A finding or summary that repeats one of `secrets`, in clear or encoded, is withheld, and the review says so.
+    findings: tuple[int, ...] = ()
+    summary: bool = False
+
+
+Withhold = Callable[[Verdict], Withheld]  # decides what of a verdict is not shown
+
+
+class Fixed(msgspec.Struct, frozen=True, kw_only=True):
+    """A review that is ready to be posted."""
+
+    plan: Plan
+    verdict: Verdict  # as it is shown: without what is withheld
+    withheld: Withheld
+    found: Verdict  # as it was read
+
+
+def gather(changes: bytes, terms: Terms) -> Scope:
+    """What of a change is reviewed under these terms. Raises DiffError.
+
+    `changes` is the "changes" artifact: a unified diff, or GitHub's list of files as JSON.
     """
-    verdict = _without_secrets(verdict, secrets)
+    return scope(_read_changes(changes), terms)
+
+
+def _read_changes(raw: bytes) -> tuple[FileDiff, ...]:
+    if not raw.startswith(b"["):
+        return parse(raw)
+    return tuple(
+        parse_patch(
+            filename=file.filename, previous_filename=file.previous_filename, status=file.status, patch=file.patch
+        )
+        for file in msgspec.json.decode(raw, type=tuple[PullFile, ...])
+    )
+
+
+def recorded_answer(received: AnswerReceived, text: bytes) -> Answer:
+    """An answer as it came, from its event and its artifact."""
+    return Answer(
+        text=text.decode("utf-8", "surrogatepass"),
+        provider=received.provider,
+        model=received.model,
+        finish=received.finish,
+        usage=Usage(
+            input_tokens=received.input_tokens,
+            output_tokens=received.output_tokens,
+            cached_input_tokens=received.cached_input_tokens,
+        ),
+        latency_ms=received.latency_ms,
+        request_id=received.request_id,
+        structured=received.structured,
+    )
+
+
+def fix(
+    job: UUID,
+    head_sha: str,
+    scope: Scope,
+    answers: Sequence[Answer],
+    terms: Terms,
+    *,
+    last_attempt: bool,
+    withhold: Withhold,
+) -> Fixed:
+    """Read one answer for each portion of `scope`, and fix what will be posted. Raises AnswerUnusable."""
+    found = judge(scope, answers, terms, give_up=last_attempt)
+    withheld = withhold(found)
+    shown = without(found, withheld)
+    plan = make_plan(job, head_sha, scope, shown, max_findings=terms.max_findings)
+    return Fixed(plan=plan, verdict=shown, withheld=withheld, found=found)
+
+
+def make_plan(job: UUID, head_sha: str, scope: Scope, verdict: Verdict, *, max_findings: int) -> Plan:
+    """Fix the texts. At most `max_findings` inline comments; further findings stand in the body."""
     text = ReviewText(
         job=job,
         head=head_sha,
@@ -71,17 +148,33 @@ def _comment(located: Located) -> PlannedComment:
     return PlannedComment(draft, body_entry(finding, "GitHub does not take a comment at its place"))
 
 
-def _without_secrets(verdict: Verdict, secrets: Sequence[str]) -> Verdict:
-    """Withhold what leaks one by one, and everything the model wrote when a secret is spread over several texts."""
-    kept = tuple(each for each in verdict.located if not leaks(_texts(each), secrets))
-    summary = "" if leaks(verdict.summary, secrets) else verdict.summary
-    if any(leaks(text, secrets) for text in ("\n".join((summary, *map(_texts, kept))), *_columns(kept))):
-        kept, summary = (), ""
-    withheld = len(verdict.located) - len(kept) + (summary != verdict.summary)
-    if not withheld:
+def leaking(verdict: Verdict, secrets: Sequence[str]) -> Withheld:
+    """What repeats one of `secrets`, in clear or encoded.
+
+    Each text by itself, and everything the model wrote when a secret is spread over several texts.
+    """
+    findings = tuple(rank for rank, each in enumerate(verdict.located) if leaks(_texts(each), secrets))
+    summary = leaks(verdict.summary, secrets)
+    kept = [each for rank, each in enumerate(verdict.located) if rank not in findings]
+    rest = "\n".join(("" if summary else verdict.summary, *map(_texts, kept)))
+    if any(leaks(text, secrets) for text in (rest, *_columns(kept))):
+        return Withheld(tuple(range(len(verdict.located))), bool(verdict.summary))
+    return Withheld(findings, summary)
+
+
+def without(verdict: Verdict, withheld: Withheld) -> Verdict:
+    """The verdict that is shown; it says how much is not."""
+    count = len(withheld.findings) + withheld.summary
+    if not count:
         return verdict
-    note = f"{withheld} parts of the answer were withheld because they repeated a credential of this service."
-    return replace(verdict, located=kept, summary=summary, notes=(*verdict.notes, note), complete=False)
+    note = f"{count} parts of the answer were withheld because they repeated a credential of this service."
+    return replace(
+        verdict,
+        located=tuple(each for rank, each in enumerate(verdict.located) if rank not in withheld.findings),
+        summary="" if withheld.summary else verdict.summary,
+        notes=(*verdict.notes, note),
+        complete=False,
+    )
 
 
 def _texts(located: Located) -> str:

@@ -16,6 +16,7 @@ from reviewbot.errors import AnswerUnusable
 from reviewbot.findings import Located, answer_schema, place
 from reviewbot.llm.base import Answer, ChangedFile, Fragment, Prompt, Provider
 from reviewbot.prompts.render import Subject, render
+from schema.events import Terms
 
 CONTENT_LIMIT = 1 << 20  # bytes of a file that a provider which reads whole files gets
 CONTENT_REQUESTS = 4
@@ -71,11 +72,24 @@ class Ledger(Protocol):
         ...
 
 
-def scope(files: Sequence[FileDiff], provider: Provider, *, max_files: int, max_output_tokens: int) -> Scope:
+def terms(provider: Provider, *, max_files: int, max_findings: int, max_output_tokens: int) -> Terms:
+    """The terms of a review by this provider under these settings."""
+    return Terms(
+        provider=provider.name,
+        model=provider.model,
+        context_tokens=provider.context_tokens,
+        whole_files=provider.needs_content,
+        max_files=max_files,
+        max_findings=max_findings,
+        max_output_tokens=max_output_tokens,
+    )
+
+
+def scope(files: Sequence[FileDiff], terms: Terms) -> Scope:
     """Divide a change into what is reviewed, in portions that fit the provider, and what is left out."""
-    selection = select(files, max_files=max_files)
-    budget = int((provider.context_tokens - max_output_tokens - TASK_TOKENS) * RESERVE)
-    if not provider.needs_content:
+    selection = select(files, max_files=terms.max_files)
+    budget = int((terms.context_tokens - terms.max_output_tokens - TASK_TOKENS) * RESERVE)
+    if not terms.whole_files:
         budget = min(budget, PROMPT_TOKENS)
     chunks = chunk(selection.reviewed, budget_tokens=max(budget, MIN_BUDGET_TOKENS))
     chunks, beyond = chunks[:MAX_CALLS], chunks[MAX_CALLS:]
@@ -118,8 +132,7 @@ async def ask(
     ledger: Ledger,
     *,
     content: dict[str, str],
-    max_findings: int,
-    max_output_tokens: int,
+    terms: Terms,
 ) -> list[Answer]:
     """One answer per portion, in order, one call at a time; what an earlier attempt was answered is not asked again.
 
@@ -127,12 +140,14 @@ async def ask(
     """
     answers = []
     for number, portion in enumerate(scope.chunks, 1):
-        system, user = render(subject, portion.text(), part=number, parts=len(scope.chunks), max_findings=max_findings)
+        system, user = render(
+            subject, portion.text(), part=number, parts=len(scope.chunks), max_findings=terms.max_findings
+        )
         prompt = Prompt(
             system=system,
             user=user,
             answer_schema=answer_schema(),
-            max_output_tokens=max_output_tokens,
+            max_output_tokens=terms.max_output_tokens,
             files=tuple(changed_file(file, content.get(file.path)) for file in portion.files),
         )
         answers.append(await _ask_once(prompt, provider, ledger))
@@ -153,7 +168,7 @@ async def _ask_once(prompt: Prompt, provider: Provider, ledger: Ledger) -> Answe
     return answer
 
 
-def judge(scope: Scope, answers: Sequence[Answer], provider: Provider, *, give_up: bool) -> Verdict:
+def judge(scope: Scope, answers: Sequence[Answer], terms: Terms, *, give_up: bool) -> Verdict:
     """Read the answers and give each finding its place.
 
     An unusable answer fails the review, so that it is tried again; with `give_up`, the last time, what could be read
@@ -173,8 +188,8 @@ def judge(scope: Scope, answers: Sequence[Answer], provider: Provider, *, give_u
         summary="\n\n".join(each.summary for each in parsed if each.summary),
         located=place(findings, {file.path: file for file in scope.files}),
         notes=_notes(parsed, unusable, rejected),
-        provider=provider.name,
-        model=answers[0].model if answers else provider.model,
+        provider=terms.provider,
+        model=answers[0].model if answers else terms.model,
         complete=not rejected and all(each.outcome == "whole" for each in parsed),
         rejected=rejected,
     )

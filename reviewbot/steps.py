@@ -11,19 +11,17 @@ import asyncpg
 import msgspec
 import structlog
 
-from reviewbot.diff.model import FileDiff
-from reviewbot.diff.parse import parse, parse_patch
 from reviewbot.errors import ReviewBotError
 from reviewbot.github import checks, pulls
 from reviewbot.github.client import Client, GitHub
-from reviewbot.github.models import Pull, PullFile
-from reviewbot.llm.base import Answer, Prompt, Provider, Usage
+from reviewbot.github.models import Pull
+from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.metrics import Metrics
-from reviewbot.planning import make_plan
+from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
 from reviewbot.review import job_id
-from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, judge, scope
+from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, terms
 from reviewbot.story import NotWanted, Story
 from schema import events as e
 from schema.inbox import Artifact, pack, read_artifact, read_delivery
@@ -42,6 +40,7 @@ class StepSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int = 8_192
     max_attempts: int = 3
     secrets: tuple[str, ...] = ()
+    version: str = "unknown"  # of ReviewBot
 
 
 class Steps:
@@ -146,63 +145,64 @@ class Steps:
         changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
         raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
         changes = await asyncio.to_thread(pack, story.row.installation, "changes", raw)
-        files = await asyncio.to_thread(read_changes, raw)
         settings = self._settings
-        found = await asyncio.to_thread(  # seconds of work for the largest changes
-            scope, files, self._provider, max_files=settings.max_files, max_output_tokens=settings.max_output_tokens
+        under = terms(
+            self._provider,
+            max_files=settings.max_files,
+            max_findings=settings.max_findings,
+            max_output_tokens=settings.max_output_tokens,
         )
+        found = await asyncio.to_thread(gather, raw, under)  # seconds of work for the largest changes
         coverage = pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
-            files=len(files),
+            files=len(found.files),
             reviewed=len(found.reviewed),
             left_out=len(found.left_out),
             coverage=coverage.ref,
             changes=changes.ref,
+            terms=under,
         )
         await story.record(gathered, [coverage, changes])
-        plan, findings = await self._review_scope(client, story, pull, found)
+        ledger = LogLedger(self._pool, story, self._metrics)
+        answers = await self._ask(client, story, pull, found, ledger, under)
+        last = story.job.attempt >= settings.max_attempts
+        withhold = partial(leaking, secrets=settings.secrets)
+        # off the event loop: a hostile answer may take seconds to read and to make harmless
+        fixed = await asyncio.to_thread(
+            fix, story.row.job, pull.head.sha, found, answers, under, last_attempt=last, withhold=withhold
+        )
+        await self._record_prepared(story, fixed, ledger.prompts, last)
+        return fixed.plan
+
+    async def _record_prepared(self, story: Story, fixed: Fixed, prompts: Sequence[str], last: bool) -> None:
+        plan = fixed.plan
         artifact = pack(story.row.installation, "plan", msgspec.json.encode(plan))
         prepared = e.ReviewPrepared(
             head_sha=plan.head_sha,
-            findings=findings,
+            findings=len(fixed.found.located),
             inline=len(plan.comments),
             plan=artifact.ref,
             conclusion=plan.conclusion,
+            prompts=tuple(prompts),
+            last_attempt=last,
+            withheld=fixed.withheld.findings,
+            summary_withheld=fixed.withheld.summary,
+            version=self._settings.version,
         )
         await story.record(prepared, [artifact])
-        return plan
+        for located in fixed.found.located:
+            self._metrics.findings.labels(located.finding.severity).inc()
+        self._metrics.findings_dropped.inc(fixed.found.rejected)
 
-    async def _review_scope(self, client: Client, story: Story, pull: Pull, found: Scope) -> tuple[Plan, int]:
+    async def _ask(
+        self, client: Client, story: Story, pull: Pull, found: Scope, ledger: LogLedger, under: e.Terms
+    ) -> list[Answer]:
         subject = Subject(title=pull.title, body=pull.body or "", head_branch=pull.head.ref, base_branch=pull.base.ref)
         content = {}
         if self._provider.needs_content:
             fetch = partial(self._content, client, story.row.repository, pull.head.sha)
             content = await contents(found.reviewed, fetch)
-        answers = await ask(
-            subject,
-            found,
-            self._provider,
-            LogLedger(self._pool, story, self._metrics),
-            content=content,
-            max_findings=self._settings.max_findings,
-            max_output_tokens=self._settings.max_output_tokens,
-        )
-        last = story.job.attempt >= self._settings.max_attempts
-        # off the event loop: a hostile answer may take seconds to read and to make harmless
-        verdict = await asyncio.to_thread(judge, found, answers, self._provider, give_up=last)
-        plan = await asyncio.to_thread(
-            make_plan,
-            story.row.job,
-            pull.head.sha,
-            found,
-            verdict,
-            max_findings=self._settings.max_findings,
-            secrets=self._settings.secrets,
-        )
-        for located in verdict.located:
-            self._metrics.findings.labels(located.finding.severity).inc()
-        self._metrics.findings_dropped.inc(verdict.rejected)
-        return plan, len(verdict.located)
+        return await ask(subject, found, self._provider, ledger, content=content, terms=under)
 
     async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:
         return await pulls.file_content(client, repository, path, sha, limit=CONTENT_LIMIT)
@@ -224,47 +224,28 @@ class Steps:
         )
 
 
-def read_changes(raw: bytes) -> tuple[FileDiff, ...]:
-    """The changed files of a "changes" artifact: a unified diff, or GitHub's list of files as JSON."""
-    if not raw.startswith(b"["):
-        return parse(raw)
-    return tuple(
-        parse_patch(
-            filename=file.filename, previous_filename=file.previous_filename, status=file.status, patch=file.patch
-        )
-        for file in msgspec.json.decode(raw, type=tuple[PullFile, ...])
-    )
-
-
 class LogLedger:
-    """Prompts and raw answers go into the log before anything is done with them."""
+    """Prompts and raw answers go into the log before anything is done with them.
+
+    `prompts` are the digests of those that an answer was wanted to, in order.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], story: Story, metrics: Metrics) -> None:
         self._pool, self._story, self._metrics = pool, story, metrics
+        self.prompts: list[str] = []
         self._prompt = ""  # digest of the prompt that is out
         self._model = ""  # as configured, which unlike the reported one has few values
         self._asked_at = 0.0
 
     async def answer_to(self, prompt: Prompt, provider: Provider) -> Answer | None:
-        known = self._story.job.answers.get(self._artifact(prompt, provider.model).ref)
+        ref = self._artifact(prompt, provider.model).ref
+        self.prompts.append(ref)
+        known = self._story.job.answers.get(ref)
         if known is None:
             return None
         with as_persistence_errors():
             text = await read_artifact(self._pool, self._story.row.installation, known.answer)
-        return Answer(
-            text=text.decode("utf-8", "surrogatepass"),
-            provider=known.provider,
-            model=known.model,
-            finish=known.finish,
-            usage=Usage(
-                input_tokens=known.input_tokens,
-                output_tokens=known.output_tokens,
-                cached_input_tokens=known.cached_input_tokens,
-            ),
-            latency_ms=known.latency_ms,
-            request_id=known.request_id,
-            structured=known.structured,
-        )
+        return recorded_answer(known, text)
 
     async def asking(self, prompt: Prompt, provider: Provider) -> None:
         artifact = self._artifact(prompt, provider.model)

@@ -71,6 +71,18 @@ class HeadResolved(Fact, frozen=True, kw_only=True, omit_defaults=True):
     base_sha: str
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings and limits under which a change is reviewed: with the stored bytes, all that decides the review."""
+
+    provider: str
+    model: str  # as configured
+    context_tokens: int
+    whole_files: bool  # whether the provider reads whole files, and so more of a diff at a time
+    max_files: int
+    max_findings: int
+    max_output_tokens: int
+
+
 class ChangesGathered(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """The diff was read and divided into what is reviewed and what is left out; `coverage` names every file."""
 
@@ -80,6 +92,7 @@ class ChangesGathered(Fact, frozen=True, kw_only=True, omit_defaults=True):
     left_out: int
     coverage: str  # artifact digest
     changes: str  # artifact digest of the diff, or of the list of files, as GitHub sent it
+    terms: Terms | None = None  # None: recorded by a version that did not keep them
 
 
 class ModelAsked(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,6 +145,12 @@ class ReviewPrepared(Fact, frozen=True, kw_only=True, omit_defaults=True):
     inline: int
     plan: str  # artifact digest
     conclusion: Conclusion
+    # With the terms, what it takes to make the plan again from the stored bytes:
+    prompts: tuple[str, ...] = ()  # artifact digests; the newest answer to each was read, in this order
+    last_attempt: bool = False  # what could not be read was named, since nothing would be tried again
+    withheld: tuple[int, ...] = ()  # findings, by their rank from 0, that repeated a credential of the service
+    summary_withheld: bool = False
+    version: str = ""  # of ReviewBot
 
 
 class ReviewPosted(Fact, frozen=True, kw_only=True, omit_defaults=True):

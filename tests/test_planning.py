@@ -11,7 +11,7 @@ import pytest
 from reviewbot.diff.files import LeftOut
 from reviewbot.diff.model import Anchor, FileDiff
 from reviewbot.findings import Finding, Located, Severity
-from reviewbot.planning import make_plan
+from reviewbot.planning import leaking, make_plan, without
 from reviewbot.publisher import Plan
 from reviewbot.render import find_marker
 from reviewbot.reviewer import Scope, Verdict
@@ -34,7 +34,8 @@ def verdict(*findings: Located, summary: str = "Look.", complete: bool = True, n
 def plan(*findings: Located, most: int = 20, secrets: tuple[str, ...] = (), **said: Any) -> Plan:
     file = FileDiff(old_path="a.py", new_path="a.py", status="modified")
     scope = Scope((file,), (file,), (LeftOut("b.lock", "is a lock file"),), ())
-    return make_plan(JOB, HEAD, scope, verdict(*findings, **said), max_findings=most, secrets=secrets)
+    found = verdict(*findings, **said)
+    return make_plan(JOB, HEAD, scope, without(found, leaking(found, secrets)), max_findings=most)
 
 
 def everything(made: Plan) -> str:

@@ -75,6 +75,33 @@ async def test_the_prompt_the_answer_and_the_plan_are_kept_as_they_were(world: W
     assert plan.body == visible(world.standin)[0].body
 
 
+async def test_all_that_decides_a_review_besides_the_stored_bytes_is_in_the_log(world: World) -> None:
+    secret = "correct-horse-battery-staple"
+    world.provider = FakeProvider(says(finding(), finding(title=f"Look: {secret}", severity="critical")))
+    job = await world.request()
+    story = await claimed(world)
+    await story.load()
+    await world.steps(max_files=7, max_findings=5, max_output_tokens=900, secrets=(secret,), version="1.2").review(
+        story
+    )
+    facts = {type(fact): fact for fact in await world.facts(job)}
+    gathered, asked, prepared = facts[e.ChangesGathered], facts[e.ModelAsked], facts[e.ReviewPrepared]
+    assert isinstance(gathered, e.ChangesGathered)
+    assert isinstance(asked, e.ModelAsked)
+    assert isinstance(prepared, e.ReviewPrepared)
+    assert gathered.terms == e.Terms(
+        provider="fake",
+        model="fake-1",
+        context_tokens=200_000,
+        whole_files=False,
+        max_files=7,
+        max_findings=5,
+        max_output_tokens=900,
+    )
+    assert (prepared.prompts, prepared.last_attempt, prepared.version) == ((asked.prompt,), False, "1.2")
+    assert (prepared.withheld, prepared.summary_withheld) == ((0,), False)
+
+
 async def test_a_provider_that_reads_code_gets_the_files_of_exactly_that_head(world: World) -> None:
     world.provider = FakeProvider(needs_content=True)
     await world.request()

@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 
 from reviewbot.errors import FinalError, RetryableError
+from reviewbot.invisible import show_invisible
 from reviewbot.llm.answer_schema import narrowed
 from reviewbot.llm.base import Answer, Finish, Prompt, Usage
 from reviewbot.llm.connection import Connection
@@ -69,11 +70,11 @@ class RemoteProvider(ABC):
         return Answer(
             text=reply.text,
             provider=self.name,
-            model=(reply.model or self.model)[:MAX_NAME],
+            model=_name(reply.model) or self.model,
             finish=reply.finish,
             usage=reply.usage,
             latency_ms=round((time.monotonic() - started) * 1000),
-            request_id=(reply.request_id or "")[:MAX_NAME] or None,
+            request_id=_name(reply.request_id) or None,
             structured=structured,
         )
 
@@ -97,6 +98,11 @@ class RemoteProvider(ABC):
 def tokens(count: int | None) -> int:
     """A count of tokens as reported, held to what a database column can hold."""
     return min(max(count or 0, 0), MAX_TOKENS_REPORTED)
+
+
+def _name(reported: str | None) -> str:
+    """A name as it can be stored and shown: what the log keeps of it is what the review was made with."""
+    return show_invisible(reported or "")[:MAX_NAME]
 
 
 def _sorted(call: Call, error: Exception) -> RetryableError | FinalError:

@@ -14,10 +14,9 @@ from uuid import UUID
 import reviewbot.app  # noqa: F401 - its memory is part of a worker's
 from reviewbot.llm.base import Answer, Prompt, Usage
 from reviewbot.local import NoLedger
-from reviewbot.planning import make_plan
+from reviewbot.planning import Withheld, fix, gather
 from reviewbot.prompts.render import Subject
-from reviewbot.reviewer import ask, judge, scope
-from reviewbot.steps import read_changes
+from reviewbot.reviewer import ask, terms
 from schema.inbox import pack
 
 
@@ -52,13 +51,12 @@ async def main(files: int, size: int) -> None:
     raw = big_diff(files, size)
     began = time.perf_counter()
     changes = pack(1, "changes", raw)
-    found = scope(read_changes(raw), provider, max_files=files, max_output_tokens=16_384)
-    answers = await ask(
-        Subject(title="Big"), found, provider, NoLedger(), content={}, max_findings=20, max_output_tokens=16_384
-    )
-    verdict = judge(found, answers, provider, give_up=False)
-    plan = make_plan(UUID(int=1), "a" * 40, found, verdict, max_findings=20)
-    assert plan.body
+    under = terms(provider, max_files=files, max_findings=20, max_output_tokens=16_384)
+    found = gather(raw, under)
+    answers = await ask(Subject(title="Big"), found, provider, NoLedger(), content={}, terms=under)
+    job, head = UUID(int=1), "a" * 40
+    fixed = fix(job, head, found, answers, under, last_attempt=False, withhold=lambda _: Withheld())
+    assert fixed.plan.body
     assert changes.size == len(raw)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter() - began)
 

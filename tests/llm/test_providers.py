@@ -49,6 +49,11 @@ async def test_an_answer_comes_with_its_text_model_usage_and_request_id(vendor: 
     assert 0 <= answer.latency_ms < 5000
 
 
+async def test_a_reported_model_name_is_kept_in_characters_that_can_be_stored(start: Start, connect: Connect):
+    fake = await start(says(OPENAI.answer(TEXT) | {"model": "m\0\u202e"}))
+    assert (await connect(OPENAI, fake).ask(PROMPT)).model == "m<U+0000><U+202E>"
+
+
 async def test_the_request_carries_the_key_the_schema_and_the_limit_and_offers_no_tool(
     vendor: Vendor, start: Start, connect: Connect
 ):
