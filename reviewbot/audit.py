@@ -121,5 +121,10 @@ def _told(fact: e.Fact) -> str:
             return f"gap: nobody knows what GitHub sent between {since} and {until}"
         case e.HeadLeftOut():
             return f"{fact.repository}#{fact.pull_request} at {fact.head_sha[:12]} left out by the sweep: {fact.reason}"
+        case e.TokenCreated():
+            until = f"until {fact.expires_at:%Y-%m-%d %H:%M}" if fact.expires_at else "until it is revoked"
+            return f"token {fact.name} opens the HTTP API {until}"
+        case e.TokenRevoked():
+            return f"token {fact.name} revoked"
         case _:
             return fact.TOPIC

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from reviewbot import app, audit, config, local, logs, recovery_commands, seal_commands, terminal
+from reviewbot import app, audit, config, local, logs, recovery_commands, seal_commands, terminal, token_commands
 from reviewbot.commands import EXIT_FINDINGS, run
 from reviewbot.errors import ConfigError
 from reviewbot.findings import SEVERITIES, Severity
@@ -311,6 +311,9 @@ def audit_history(what: str) -> None:
             )
 
     run(command)
+
+
+main.add_command(token_commands.group)
 
 
 @main.group()

@@ -392,6 +392,24 @@ class HeadLeftOut(Fact, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
+# --- who may read over HTTP; the stream is the token's id ----------------------------------------------------------
+
+
+class TokenCreated(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator made a token for the HTTP API."""
+
+    TOPIC = "TokenCreated"
+    name: str
+    expires_at: datetime | None = None
+
+
+class TokenRevoked(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator took a token back: it opens nothing any more."""
+
+    TOPIC = "TokenRevoked"
+    name: str
+
+
 FACTS: tuple[type[Fact], ...] = (
     ReviewRequested,
     ReviewStarted,
@@ -425,5 +443,7 @@ FACTS: tuple[type[Fact], ...] = (
     DeliveryLost,
     IntakeGap,
     HeadLeftOut,
+    TokenCreated,
+    TokenRevoked,
 )
 BY_TOPIC: dict[str, type[Fact]] = {fact.TOPIC: fact for fact in FACTS}

@@ -30,6 +30,7 @@ ALLOWED = {
     "worker": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "lease": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "checkpoint": {"SELECT", "INSERT", "UPDATE"},
+    "api_token": {"SELECT", "INSERT", "DELETE", "UPDATE (last_used_at)"},
     "migration": set(),
 }
 

@@ -25,6 +25,7 @@ FOR_EVER = (
     "PullRequestClosed", "PullRequestDrafted", "RepositoryRenamed", "InstallationCreated", "InstallationDeleted",
     "InstallationSuspended", "InstallationUnsuspended", "PermissionsAccepted", "RepositoriesChanged",
     "DeliveryIgnored", "DeliveryParked", "DeliveryMissed", "DeliveryLost", "IntakeGap", "HeadLeftOut",
+    "TokenCreated", "TokenRevoked",
 )  # fmt: skip
 
 # What Postgres and JSON both hold: no U+0000, no lone surrogates, times with a zone.
