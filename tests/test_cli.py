@@ -28,7 +28,19 @@ def load(path):
 def find(cursor, name):
     cursor.execute("select * from items where name = '%s'" % name)
 """
-COMMANDS = ("", "serve", "config", "review", "demo", "standin", "rebuild", "audit", "audit history", "tokens", "tokens create")
+COMMANDS = (
+    "",
+    "serve",
+    "config",
+    "review",
+    "demo",
+    "standin",
+    "rebuild",
+    "audit",
+    "audit history",
+    "tokens",
+    "tokens create",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,99 @@
+"""Time travel: a projection's tables as they were after any event, folded anew from the log for one reader.
+
+The tables are temporary ones, made by the projection's own script and filled by its own `replay`, so every query of the
+projection reads the past as it reads the present. All of it happens in one transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from projections.base import Connection, Projection
+from schema.codec import Recorded
+from schema.log import recorded
+from schema.sql import load
+
+PAGE = 5_000  # events
+HERE = "projections.queries"
+
+
+class NoSuchMoment(ValueError):
+    """The log does not reach there; the message says how far it does."""
+
+
+class NoRoom(Exception):
+    """The past is folded in temporary tables, which the service may not make in this database."""
+
+    def __init__(self) -> None:
+        super().__init__("let the database's owner run: grant temporary on database <its name> to reviewbot_app;")
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A place in the log: after the event at this position."""
+
+    position: int  # 0: before the first event
+    recorded_at: datetime | None  # of that event
+
+
+async def find(connection: Connection, at: int | datetime) -> Moment:
+    """The moment of a position, or the last one at or before a time. Raises NoSuchMoment.
+
+    Times are the database's. Where its clock was set back, a time that came twice may mean either place.
+    """
+    row = await connection.fetchrow("select position, clock_timestamp() as now from log_head")
+    assert row is not None
+    if isinstance(at, datetime):
+        if at > row["now"]:
+            raise NoSuchMoment(f"{at.isoformat()} is yet to come; it is {row['now']:%Y-%m-%dT%H:%M:%SZ} now.")
+        position = int(await connection.fetchval(load(HERE, "position_at"), at))
+    else:
+        position = at
+        if not 0 <= position <= row["position"]:
+            raise NoSuchMoment(f"There is no position {position}: the log ends at {row['position']}.")
+    return Moment(position, await connection.fetchval("select recorded_at from event where position = $1", position))
+
+
+@contextlib.asynccontextmanager
+async def as_it_was(
+    connection: Connection,
+    projection: Projection,
+    moment: Moment,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> AsyncIterator[None]:
+    """Within this block the connection reads the projection's tables as they were; whatever it writes is undone.
+
+    `progress` gets (events folded, events in all) after each page. Raises FoldError at an event that cannot be taken
+    in, and NoRoom when the database lets us make no temporary tables.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(
+            "select set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)"
+        )
+        try:
+            await connection.execute(projection.script)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise NoRoom from error
+        done = 0
+        async for page in _pages(connection, moment.position):
+            await projection.replay(connection, page)
+            done += len(page)
+            progress(done, moment.position)
+        yield
+    finally:
+        await transaction.rollback()
+
+
+async def _pages(connection: Connection, until: int) -> AsyncGenerator[list[Recorded], None]:
+    """The log up to a position. Positions have no holes, so that many rows are exactly those."""
+    done = 0
+    while done < until:
+        page = recorded(await connection.fetch(load("schema.queries", "read_after"), done, min(PAGE, until - done)))
+        done = page[-1].position
+        yield page
