@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
-from uuid import UUID
 
 import click
 import msgspec
@@ -253,43 +252,8 @@ def rebuild(names: Sequence[str], everything: bool) -> None:
     run(command)
 
 
-@main.command()
-@click.option(
-    "--since",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Checkpoints that somebody kept: a copy of CHECKPOINT_FILE, saved log lines, notes, or lines of size:root "
-    "from Check Runs. May be given several times; CHECKPOINT_FILE itself is always read.",
-)
-@click.option("--proof", metavar="JOB", type=click.UUID, help="Then write a proof bundle for the events of this job.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to (default: JOB.proof.json).")
-def verify(since: Sequence[Path], proof: UUID | None, out: Path | None) -> None:
-    """Check that the log is what was sealed: nothing changed, removed, inserted, reordered, cut off or rolled back.
-
-    Every event is read and hashed again, and compared with the tiles, with the signed checkpoints, and with every copy
-    of a checkpoint outside the database. Exit codes: 0 it is, 1 it is not, 2 configuration.
-
-    What this cannot show: whoever has the signing key and every outside copy can rewrite the log. Nothing proves that
-    an event was never received. The newest events, about a second's, may not be sealed yet; they are durable, but
-    nothing vouches for them. Without a copy outside, a log that was cut or rolled back looks whole. Artifacts and raw
-    deliveries are not sealed themselves: events name artifacts by their digests.
-    """
-
-    async def command() -> None:
-        settings = config.load(role="projector")
-        logs.configure(level="warning", form="text", stream=sys.stderr)
-        with terminal.event_progress() as progress:
-            verdict = await seal_commands.verify_log(settings, since, progress)
-        for line in seal_commands.told(verdict):
-            click.echo(line)
-        if verdict.problems:
-            sys.exit(EXIT_FINDINGS)
-        if proof is not None:
-            path = out or Path(f"{proof}.proof.json")
-            seal_commands.write_bundle(await seal_commands.prove_job(settings, proof, since), path)
-            click.echo(f"Proof written to {path}; check it with ops/verify_offline.py.")
-
-    run(command)
+main.add_command(seal_commands.verify_command)
+main.add_command(seal_commands.seal)
 
 
 @main.group(name="audit")

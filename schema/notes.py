@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -24,10 +24,32 @@ ED25519 = b"\x01"  # the kind of key, as signed-note numbers them
 SEED_BYTES = 32
 LARGEST_SIZE = 2**63 - 1
 LONGEST_NOTE = 10_000  # characters
+LONGEST_REASON = 500  # characters
+GIVEN_UP = "given-up"
 
 
 class NoteError(ValueError):
     """A note, checkpoint or key that cannot be read or believed; the message says why."""
+
+
+class GivenUp(msgspec.Struct, frozen=True):
+    """What was sealed once and a restored log lacks: what stood after position `after`, up to `size` events.
+
+    It is signed as the fourth line of the checkpoint that the log goes on from: given-up AFTER SIZE:ROOT REASON
+    """
+
+    after: int
+    size: int
+    root: bytes  # of the newest checkpoint that no longer counts
+    reason: str  # one line, by whoever decided it
+
+    @property
+    def line(self) -> str:
+        return f"{GIVEN_UP} {self.after} {self.size}:{to_base64(self.root)} {self.reason}"
+
+    def covers(self, size: int) -> bool:
+        """Whether a checkpoint of this size, made before, no longer counts."""
+        return self.after < size <= self.size
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -36,11 +58,13 @@ class Checkpoint(msgspec.Struct, frozen=True):
     origin: str
     size: int
     root: bytes
+    given_up: GivenUp | None = None
 
     @property
     def text(self) -> str:
         """What is signed."""
-        return f"{self.origin}\n{self.size}\n{to_base64(self.root)}\n"
+        extension = f"{self.given_up.line}\n" if self.given_up else ""
+        return f"{self.origin}\n{self.size}\n{to_base64(self.root)}\n{extension}"
 
     @property
     def brief(self) -> str:
@@ -133,7 +157,18 @@ def parse_checkpoint(text: str) -> Checkpoint:
     lines = text.split("\n")
     if len(lines) < 4 or not lines[0]:
         raise NoteError("is no checkpoint: origin, size and root, a line each")
-    return Checkpoint(lines[0], parse_size(lines[1]), parse_root(lines[2]))
+    return Checkpoint(lines[0], parse_size(lines[1]), parse_root(lines[2]), _parse_given_up(lines[3:]))
+
+
+def _parse_given_up(extensions: Sequence[str]) -> GivenUp | None:
+    for line in extensions:
+        word, _, rest = line.partition(" ")
+        if word == GIVEN_UP:
+            after, _, rest = rest.partition(" ")
+            newest, _, reason = rest.partition(" ")
+            size, _, root = newest.partition(":")
+            return GivenUp(parse_size(after), parse_size(size), parse_root(root), reason)
+    return None
 
 
 def parse_size(text: str) -> int:
@@ -153,6 +188,13 @@ def parse_root(text: str) -> bytes:
     if len(root) != sha256().digest_size:
         raise NoteError("has a root that is not 32 bytes in base64")
     return root
+
+
+def checked_reason(text: str) -> str:
+    """The reason, if it can be signed as part of a line. Raises NoteError."""
+    if not text.strip() or not text.isprintable() or len(text) > LONGEST_REASON:
+        raise NoteError(f"must be one line of up to {LONGEST_REASON} characters that says why")
+    return text.strip()
 
 
 def checked_name(name: str) -> str:

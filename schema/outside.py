@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import msgspec
 from schema.notes import (
     SEED_BYTES,
     Checkpoint,
+    GivenUp,
     NoteError,
     Signer,
     Verifier,
@@ -144,6 +145,7 @@ class Copy(msgspec.Struct, frozen=True):
     root: bytes
     note: str | None  # None: only size:root was kept, which nobody signed
     place: str
+    given_up: GivenUp | None = None  # what no longer counts since it was made
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -195,4 +197,48 @@ def _signed(note: str, place: str, verifiers: tuple[Verifier, ...]) -> Copy | Fl
         checkpoint: Checkpoint = open_checkpoint(note, verifiers)
     except NoteError as error:
         return Flaw(f"{place} {error}")
-    return Copy(checkpoint.size, checkpoint.root, note, place)
+    return Copy(checkpoint.size, checkpoint.root, note, place, checkpoint.given_up)
+
+
+class Collected(msgspec.Struct):
+    """The checkpoints of several files, but for those that were given up when the log was restored."""
+
+    copies: dict[int, Copy] = {}
+    given_up: list[GivenUp] = []
+    flaws: list[Flaw] = []
+
+
+def collect(paths: Iterable[Path], verifiers: tuple[Verifier, ...]) -> Collected:
+    """What counts of the checkpoints that somebody kept. Raises OSError.
+
+    In a file with the checkpoint that gave others up, those before it do not count. In another file nothing tells
+    before from after: there none of the sizes given up counts.
+    """
+    collected = Collected()
+    files = [_read_file(path, verifiers, collected) for path in paths]
+    for copies, told in files:
+        untold = [given_up for given_up in collected.given_up if given_up not in told]
+        for copy in copies:
+            if any(given_up.covers(copy.size) for given_up in untold):
+                continue
+            known = collected.copies.setdefault(copy.size, copy)
+            if known.root != copy.root:
+                collected.flaws.append(Flaw(f"{known.place} and {copy.place} speak of two logs of {copy.size} events"))
+    return collected
+
+
+def _read_file(path: Path, verifiers: tuple[Verifier, ...], collected: Collected) -> tuple[list[Copy], list[GivenUp]]:
+    """The copies of one file that count by its own order, and what it tells to be given up."""
+    copies: list[Copy] = []
+    told: list[GivenUp] = []
+    for found in read_copies(path, verifiers):
+        if isinstance(found, Flaw):
+            collected.flaws.append(found)
+            continue
+        if found.given_up is not None and found.given_up not in told:
+            told.append(found.given_up)
+            copies = [copy for copy in copies if not found.given_up.covers(copy.size)]
+            if found.given_up not in collected.given_up:
+                collected.given_up.append(found.given_up)
+        copies.append(found)
+    return copies, told
