@@ -20,7 +20,7 @@ import structlog
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from projections.jobs import read
-from projections.jobs.fold import OPEN, Job
+from projections.jobs.rows import OPEN, Job
 from reviewbot.errors import FinalError, RetryableError
 from reviewbot.github import checks
 from reviewbot.github.client import Client, GitHub

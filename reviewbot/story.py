@@ -8,7 +8,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from reviewbot.review import AlreadyRequested, ReviewJob
 from schema import events as e
 from schema.codec import FactMapper

@@ -22,7 +22,7 @@ import structlog
 from eventsourcing.persistence import OperationalError
 
 from projections.jobs import read
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from reviewbot.errors import FinalError, GitHubRateLimited, ProviderRateLimited, RetryableError, ReviewBotError
 from reviewbot.metrics import Metrics
 from reviewbot.review import RetryPolicy

@@ -65,7 +65,7 @@ def _without_nul(value: Any) -> Any:
             return value
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An event as the log holds it: the fact's bytes and the columns around them."""
 
     position: int  # 1-based, dense, in commit order

@@ -28,7 +28,7 @@ Conclusion = Literal["success", "neutral", "failure", "cancelled", "skipped"]
 Pause = Literal["installation", "provider"]
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of every fact."""
 
     TOPIC: ClassVar[str]

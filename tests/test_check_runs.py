@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from reviewbot import check_runs
 from reviewbot.check_runs import Keeper
 from reviewbot.demo.state import CheckRun

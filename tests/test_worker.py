@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from reviewbot.errors import (
     GitHubRateLimited,
     GitHubRefused,

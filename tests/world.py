@@ -17,7 +17,7 @@ from eventsourcing.persistence import StoredEvent
 
 from projections.catalog import ALL
 from projections.jobs import read
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from projections.projector import Projector, lag
 from reviewbot.check_runs import Keeper
 from reviewbot.demo import state

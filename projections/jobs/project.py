@@ -8,7 +8,8 @@ import msgspec
 from eventsourcing.persistence import MapperDeserialisationError
 
 from projections.base import Connection, FoldError
-from projections.jobs.fold import Installation, Job, Needs, ProviderPause, PullRequest, Rows, fold, needs
+from projections.jobs.fold import Needs, fold, needs
+from projections.jobs.rows import Installation, Job, ProviderPause, PullRequest, Rows
 from schema.codec import Recorded
 from schema.events import Fact
 from schema.sql import load

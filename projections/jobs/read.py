@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from schema.sql import load
 
 HERE = "projections.jobs"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from projections.catalog import ALL
 from projections.jobs import read
-from projections.jobs.fold import Job
+from projections.jobs.rows import Job
 from projections.projector import Projector
 from schema.events import ReviewCompleted
 from schema.log import Log

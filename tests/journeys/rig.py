@@ -20,7 +20,7 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 
-from projections.jobs.fold import OPEN, Job
+from projections.jobs.rows import OPEN, Job
 from reviewbot.demo.run import new_app_key
 from reviewbot.demo.standin import Standin
 from reviewbot.demo.state import CheckRun, Review

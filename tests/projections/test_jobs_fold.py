@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from projections.base import FoldError
-from projections.jobs.fold import Rows, fold
+from projections.jobs.fold import fold
+from projections.jobs.rows import Rows
 from schema import events as e
 from schema.codec import Recorded, encode
 from tests.helpers import HEAD, INSTALLATION, REPOSITORY, START, job_of, requested

@@ -16,8 +16,8 @@ import pytest
 from projections.base import FoldError
 from projections.catalog import ALL
 from projections.jobs import read
-from projections.jobs.fold import Job
 from projections.jobs.project import Jobs
+from projections.jobs.rows import Job
 from projections.projector import lag, step
 from projections.rebuild import prepare, rebuild
 from schema import events as e
