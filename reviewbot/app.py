@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -30,6 +30,7 @@ from reviewbot.errors import ConfigError, RetryableError
 from reviewbot.gauges import keep_gauges
 from reviewbot.github.client import GitHub
 from reviewbot.github.deliveries import get_app, retention
+from reviewbot.keyrings import open_vault
 from reviewbot.llm.base import Provider
 from reviewbot.llm.catalog import create
 from reviewbot.metrics import Metrics
@@ -40,7 +41,7 @@ from reviewbot.review import RetryPolicy
 from reviewbot.seals import make_sealer, newest_seal
 from reviewbot.server import Server
 from reviewbot.steps import Steps, StepSettings
-from reviewbot.wakeups import listen
+from reviewbot.wakeups import Hub, listen
 from reviewbot.worker import Worker, WorkerSettings
 from schema.codec import Recorded
 from schema.database import connect, open_pool
@@ -48,6 +49,7 @@ from schema.log import CHANNEL, Log
 from schema.migrate import LOCK, MigrationError, migrate
 from schema.processes import Processes
 from schema.sql import load
+from schema.vault import Vault
 
 logger = structlog.get_logger(__name__)
 
@@ -183,6 +185,7 @@ class Service:
         self.log = Log(self.pool)
         self._stack.push_async_callback(self.log.close)
         self._processes = Processes(self.pool, uuid4(), settings.instance)
+        vault = None if settings.role == "projector" else await open_vault(settings.keys, self.pool)
         wake_log, wake_projected = Hub(), Hub()
         if settings.role in ("all", "projector"):
             for projection in ALL:
@@ -197,7 +200,8 @@ class Service:
         if settings.role in ("all", "worker"):
             github = await self._github()
             slug = slug or await ask_slug(github)
-            worker, keeper = self._workers(github, slug)
+            assert vault is not None
+            worker, keeper = self._workers(github, slug, vault)
             wake_projected.add(worker.wake)
             wake_projected.add(keeper.wake)
             self._spawn(worker.run())
@@ -208,7 +212,7 @@ class Service:
             slug = await ask_slug(await self._github())
         self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}))
         self._spawn(keep_gauges(self.pool, self.log, self.metrics))
-        self._server = Server(settings, slug, self.pool, self.log, self.metrics, version=our_version())
+        self._server = Server(settings, slug, self.pool, self.log, self.metrics, vault=vault, version=our_version())
         await self._server.start()
         seconds = round(time.monotonic() - began, 3)
         logger.info("started", role=settings.role, port=self.port, provider=settings.provider.name, seconds=seconds)
@@ -240,12 +244,12 @@ class Service:
         self._stack.push_async_callback(session.close)
         return make_github(self.settings, session, self.metrics)
 
-    def _workers(self, github: GitHub, slug: str) -> tuple[Worker, Keeper]:
+    def _workers(self, github: GitHub, slug: str, vault: Vault) -> tuple[Worker, Keeper]:
         settings = self.settings
         provider = make_provider(settings)
         self._stack.push_async_callback(provider.close)
         steps = Steps(
-            self.pool,
+            vault,
             github,
             provider,
             StepSettings(
@@ -269,22 +273,8 @@ class Service:
             provider=provider.name,
         )
         seal, app_id = partial(newest_seal, self.pool), settings.github.app_id
-        keeper = Keeper(self.pool, self.log, github, self._processes, app_id=app_id, seal=seal)
+        keeper = Keeper(self.pool, self.log, github, self._processes, vault, app_id=app_id, seal=seal)
         return self._worker, keeper
-
-
-class Hub:
-    """One wake-up call for many."""
-
-    def __init__(self) -> None:
-        self._wakes: list[Callable[[], None]] = []
-
-    def add(self, wake: Callable[[], None]) -> None:
-        self._wakes.append(wake)
-
-    def __call__(self) -> None:
-        for wake in self._wakes:
-            wake()
 
 
 def worker_settings(settings: Settings) -> WorkerSettings:

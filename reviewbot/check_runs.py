@@ -30,9 +30,9 @@ from reviewbot.render import check_cancelled, check_failure, check_queued, check
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import encode
-from schema.inbox import read_artifact
 from schema.log import Log, Meta
 from schema.processes import Processes
+from schema.vault import Erased, Vault
 from schema.waiting import wait
 
 NAME = "ReviewBot"
@@ -59,13 +59,14 @@ class Keeper:
         log: Log,
         github: GitHub,
         processes: Processes,
+        vault: Vault,
         *,
         app_id: int,
         seal: Callable[[], Awaitable[str | None]] = _unsealed,
     ) -> None:
         """`seal` gives the newest checkpoint of the log as size:root, so that GitHub keeps a copy of it."""
         self._pool, self._log, self._github, self._processes, self._app_id = pool, log, github, processes, app_id
-        self._seal = seal
+        self._vault, self._seal = vault, seal
         self._waiting: dict[UUID, tuple[float, float]] = {}  # job -> (not before, last wait), monotonic seconds
         self._settled: set[tuple[UUID, int, bool]] = set()  # done, though the table does not show it yet
         self._woken = asyncio.Event()
@@ -109,7 +110,7 @@ class Keeper:
         try:
             try:
                 await self._bring_into_step(job)
-            except FinalError as error:
+            except (FinalError, Erased) as error:
                 await self._leave_alone(job, str(error))
         except Exception as error:  # noqa: BLE001 - GitHub or the database is down, or what was stored is damaged
             self._wait_longer(job, error)
@@ -169,7 +170,7 @@ class Keeper:
         match job.state:
             case "completed":
                 assert job.plan is not None
-                plan = msgspec.json.decode(await read_artifact(self._pool, job.installation, job.plan), type=Plan)
+                plan = msgspec.json.decode(await self._vault.read_artifact(job.installation, job.plan), type=Plan)
                 return plan.conclusion, plan.check
             case "failed":
                 return "failure", check_failure(job.reason or "The review failed.", str(job.job))

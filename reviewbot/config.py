@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from reviewbot.errors import ConfigError
 from reviewbot.variables import SHORTEST_SECRET, VARIABLES, LogFormat, LogLevel, ProviderName
+from schema.keys import KEY_BYTES
 from schema.notes import SEED_BYTES, NoteError, Verifier, checked_name, from_base64
 
 Role = Literal["all", "web", "worker", "projector", "tool"]  # tool: a command that needs none of the three
@@ -93,6 +95,15 @@ class SealSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_file: Path
 
 
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What encrypts the stored texts, and where it is written down whose texts were erased."""
+
+    key: Secret | None  # 64 hex digits; None: in `key_file`, or not needed by this role
+    key_old: Secret | None
+    key_file: Path | None  # None: the key must be given, because the database is not our own
+    erasure_file: Path
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. Times in seconds."""
 
@@ -102,6 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Secret | None  # None: embedded
     data_dir: Path
     seal: SealSettings
+    keys: KeySettings
     host: str
     port: int
     metrics_token: Secret | None
@@ -132,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self.database_url,
             self.metrics_token,
             self.seal.key,
+            self.keys.key,
+            self.keys.key_old,
         )
         return tuple(secret.reveal() for secret in found if secret is not None)
 
@@ -153,6 +167,7 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         database_url=_database(read),
         data_dir=data_dir,
         seal=_seal(read, data_dir),
+        keys=_keys(read, role, data_dir),
         host=read.text("HOST"),
         port=port,
         metrics_token=read.secret("METRICS_TOKEN"),
@@ -359,4 +374,21 @@ def _seal(read: _Reader, data_dir: Path) -> SealSettings:
         keys_old=tuple(old),
         origin=read.text("SEAL_ORIGIN"),
         checkpoint_file=Path(read.text("CHECKPOINT_FILE") or data_dir / "checkpoints.jsonl").expanduser(),
+    )
+
+
+def _keys(read: _Reader, role: Role, data_dir: Path) -> KeySettings:
+    embedded = not read.text("DATABASE_URL")
+    make = f"make one with openssl rand -hex {KEY_BYTES}"
+    given = {name: read.secret(name) for name in ("ENCRYPTION_KEY", "ENCRYPTION_KEY_OLD")}
+    for name, secret in given.items():
+        if secret is not None and not re.fullmatch(rf"[0-9a-fA-F]{{{KEY_BYTES * 2}}}", secret.reveal()):
+            read.fault(name, f"is not {KEY_BYTES * 2} hex digits: {make}")
+    if given["ENCRYPTION_KEY"] is None and not embedded and role in ("all", "web", "worker"):
+        read.fault("ENCRYPTION_KEY", f"is not set: {make}, and keep it where backups of the database are not")
+    return KeySettings(
+        key=given["ENCRYPTION_KEY"],
+        key_old=given["ENCRYPTION_KEY_OLD"],
+        key_file=data_dir / "encryption.key" if embedded else None,
+        erasure_file=Path(read.text("ERASURE_FILE") or data_dir / "erasures.jsonl").expanduser(),
     )

@@ -164,7 +164,7 @@ def _settings(environ: Mapping[str, str], api: str, private_key: str, secret: st
         "INSTANCE": "demo",
         "DATA_DIR": str(folder),
     }
-    foreign = ("GITHUB_", "DATABASE_URL", "METRICS_TOKEN", "SEAL_", "CHECKPOINT_FILE")
+    foreign = ("GITHUB_", "DATABASE_URL", "METRICS_TOKEN", "SEAL_", "CHECKPOINT_FILE", "ENCRYPTION_", "ERASURE_")
     return load({**{k: v for k, v in environ.items() if not k.startswith(foreign)}, **ours})
 
 

@@ -22,13 +22,12 @@ from reviewbot.watch import Watch
 from reviewbot.webhooks.catalog import ROUTERS
 from reviewbot.webhooks.incoming import App, Incoming, NotUnderstood
 from reviewbot.webhooks.known import Known
-from schema.inbox import pack_delivery
+from schema.vault import Vault
 
 logger = structlog.get_logger(__name__)
 
 # GitHub sends nothing larger: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 MAX_BODY_BYTES = 25 * 1024 * 1024
-LARGE_BYTES = 256 * 1024  # compressed in a thread from here on, so that nobody waits for it
 RETRY_AFTER_SECONDS = 10
 
 EVENT = re.compile(r"[a-z_]{1,64}")
@@ -96,6 +95,7 @@ class Intake:
         *,
         signatures: Signatures,
         recorder: Recorder,
+        vault: Vault,
         app: App,
         known: Known,
         watch: Watch,
@@ -103,7 +103,8 @@ class Intake:
         body_seconds: float,
         bytes_in_flight: int,
     ) -> None:
-        self._signatures, self._recorder, self._app, self._known = signatures, recorder, app, known
+        self._signatures, self._recorder, self._vault = signatures, recorder, vault
+        self._app, self._known = app, known
         self._watch, self._metrics, self._body_seconds = watch, metrics, body_seconds
         self.budget = ByteBudget(bytes_in_flight)
         metrics.body_bytes.set_function(lambda: self.budget.held)
@@ -160,9 +161,8 @@ class Intake:
             )
         except NotUnderstood as error:
             incoming = error
-        pack = (delivery, event, headers, body)
-        raw = pack_delivery(*pack) if len(body) < LARGE_BYTES else await asyncio.to_thread(pack_delivery, *pack)
         try:
+            raw = await self._vault.pack_delivery(incoming.installation, delivery, event, headers, body)
             outcome = await self._recorder.record(raw, incoming)
         except OperationalError as error:
             logger.warning("a delivery could not be stored", delivery=str(delivery), error=str(error))

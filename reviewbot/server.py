@@ -24,6 +24,7 @@ from reviewbot.watch import Watch
 from reviewbot.webhooks.incoming import App
 from reviewbot.webhooks.known import Known
 from schema.log import Log
+from schema.vault import Vault
 from schema.waiting import wait
 
 logger = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ class Server:
         log: Log,
         metrics: Metrics,
         *,
+        vault: Vault | None,
         version: str,
         limits: Limits = Limits(),  # noqa: B008 - it cannot be changed
     ) -> None:
@@ -79,10 +81,12 @@ class Server:
         self.watch = Watch(pool, queue_max=settings.queue_max, version=version, provider=settings.provider.name)
         self.intake: Intake | None = None
         if settings.role in ("all", "web"):
+            assert vault is not None
             secrets = [secret.reveal().encode() for secret in settings.github.webhook_secrets]
             self.intake = Intake(
                 signatures=Signatures(secrets),
                 recorder=Recorder(log),
+                vault=vault,
                 app=App(settings.github.app_id, slug),
                 known=Known(log, pool),
                 watch=self.watch,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-import asyncpg
 import msgspec
 import structlog
 
@@ -24,8 +23,8 @@ from reviewbot.review import job_id
 from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, terms
 from reviewbot.story import NotWanted, Story
 from schema import events as e
-from schema.inbox import Artifact, pack, read_artifact, read_delivery
-from schema.log import as_persistence_errors
+from schema.inbox import Artifact
+from schema.vault import Erased, Vault
 
 logger = structlog.get_logger(__name__)
 
@@ -48,7 +47,7 @@ class Steps:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[asyncpg.Record],
+        vault: Vault,
         github: GitHub,
         provider: Provider,
         settings: StepSettings,
@@ -56,11 +55,17 @@ class Steps:
         *,
         bot_login: str,
     ) -> None:
-        self._pool, self._github, self._provider = pool, github, provider
+        self._vault, self._github, self._provider = vault, github, provider
         self._settings, self._metrics, self._bot_login = settings, metrics, bot_login
 
     async def review(self, story: Story) -> None:
         """From the claim to ReviewCompleted. Raises NotWanted, FenceLost, and what GitHub and the provider raise."""
+        try:
+            await self._review(story)
+        except Erased as erased:
+            raise NotWanted(e.ReviewCancelled(reason=str(erased))) from erased
+
+    async def _review(self, story: Story) -> None:
         client = self._github.installation(story.row.installation, story.row.repository_id)
         await self._check_permission(client, story)
         pull = await self._resolve_head(client, story)
@@ -86,8 +91,7 @@ class Steps:
             raise NotWanted(e.ReviewSkipped(reason="the person who asked in a comment has no write permission"))
 
     async def _commenter(self, story: Story) -> str:
-        with as_persistence_errors():
-            _, body = await read_delivery(self._pool, story.row.correlation)
+        _, body = await self._vault.read_delivery(story.row.correlation)
         return msgspec.json.decode(body, type=_CommentDelivery).comment.user.login
 
     async def _resolve_head(self, client: Client, story: Story) -> Pull:
@@ -137,14 +141,13 @@ class Steps:
         prepared = story.job.prepared
         if prepared is None or prepared.head_sha != story.job.head_sha:
             return None
-        with as_persistence_errors():
-            plan = await read_artifact(self._pool, story.row.installation, prepared.plan)
+        plan = await self._vault.read_artifact(story.row.installation, prepared.plan)
         return msgspec.json.decode(plan, type=Plan)
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
         raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
-        changes = await asyncio.to_thread(pack, story.row.installation, "changes", raw)
+        changes = await self._vault.pack(story.row.installation, "changes", raw)
         settings = self._settings
         under = terms(
             self._provider,
@@ -153,7 +156,7 @@ class Steps:
             max_output_tokens=settings.max_output_tokens,
         )
         found = await asyncio.to_thread(gather, raw, under)  # seconds of work for the largest changes
-        coverage = pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
+        coverage = await self._vault.pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
             files=len(found.files),
             reviewed=len(found.reviewed),
@@ -163,7 +166,7 @@ class Steps:
             terms=under,
         )
         await story.record(gathered, [coverage, changes])
-        ledger = LogLedger(self._pool, story, self._metrics)
+        ledger = LogLedger(self._vault, story, self._metrics)
         answers = await self._ask(client, story, pull, found, ledger, under)
         last = story.job.attempt >= settings.max_attempts
         withhold = partial(leaking, secrets=settings.secrets)
@@ -176,7 +179,7 @@ class Steps:
 
     async def _record_prepared(self, story: Story, fixed: Fixed, prompts: Sequence[str], last: bool) -> None:
         plan = fixed.plan
-        artifact = pack(story.row.installation, "plan", msgspec.json.encode(plan))
+        artifact = await self._vault.pack(story.row.installation, "plan", msgspec.json.encode(plan))
         prepared = e.ReviewPrepared(
             head_sha=plan.head_sha,
             findings=len(fixed.found.located),
@@ -230,25 +233,24 @@ class LogLedger:
     `prompts` are the digests of those that an answer was wanted to, in order.
     """
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], story: Story, metrics: Metrics) -> None:
-        self._pool, self._story, self._metrics = pool, story, metrics
+    def __init__(self, vault: Vault, story: Story, metrics: Metrics) -> None:
+        self._vault, self._story, self._metrics = vault, story, metrics
         self.prompts: list[str] = []
         self._prompt = ""  # digest of the prompt that is out
         self._model = ""  # as configured, which unlike the reported one has few values
         self._asked_at = 0.0
 
     async def answer_to(self, prompt: Prompt, provider: Provider) -> Answer | None:
-        ref = self._artifact(prompt, provider.model).ref
+        ref = (await self._artifact(prompt, provider.model)).ref
         self.prompts.append(ref)
         known = self._story.job.answers.get(ref)
         if known is None:
             return None
-        with as_persistence_errors():
-            text = await read_artifact(self._pool, self._story.row.installation, known.answer)
+        text = await self._vault.read_artifact(self._story.row.installation, known.answer)
         return recorded_answer(known, text)
 
     async def asking(self, prompt: Prompt, provider: Provider) -> None:
-        artifact = self._artifact(prompt, provider.model)
+        artifact = await self._artifact(prompt, provider.model)
         fact = e.ModelAsked(
             call=self._story.job.calls + 1,
             provider=provider.name,
@@ -269,7 +271,9 @@ class LogLedger:
             ("output", usage.output_tokens),
         ):
             self._metrics.model_tokens.labels(answer.provider, self._model, kind).inc(tokens)
-        raw = pack(self._story.row.installation, "answer", answer.text.encode("utf-8", "surrogatepass"))
+        raw = await self._vault.pack(
+            self._story.row.installation, "answer", answer.text.encode("utf-8", "surrogatepass")
+        )
         fact = e.AnswerReceived(
             call=self._story.job.calls,
             provider=answer.provider,
@@ -304,9 +308,9 @@ class LogLedger:
         self._metrics.model_calls.labels(provider, self._model, outcome).inc()
         self._metrics.model_seconds.labels(provider, self._model).observe(seconds)
 
-    def _artifact(self, prompt: Prompt, model: str) -> Artifact:
+    async def _artifact(self, prompt: Prompt, model: str) -> Artifact:
         text = msgspec.json.encode({"model": model, "system": prompt.system, "user": prompt.user})
-        return pack(self._story.row.installation, "prompt", text)
+        return await self._vault.pack(self._story.row.installation, "prompt", text)
 
 
 class _Named(msgspec.Struct):

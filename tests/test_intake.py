@@ -15,7 +15,6 @@ from reviewbot import intake
 from reviewbot.review import job_id
 from reviewbot.server import Limits
 from schema import events as e
-from schema.inbox import read_delivery
 from schema.log import Log
 from tests.deliveries import OLD_SECRET, Answer, Headers, event_of, proper_headers, read_answer, request, sample, sign
 from tests.helpers import INSTALLATION, wait_until
@@ -61,7 +60,7 @@ async def test_a_push_is_queued_and_its_delivery_kept_as_it_came(service: Servic
     assert isinstance(event.fact, e.ReviewRequested)
     assert (event.stream, event.version, event.delivery) == (JOB, 1, delivery)
     assert (event.actor, event.correlation, event.installation) == ("user:21031067", delivery, INSTALLATION)
-    assert await read_delivery(service.pool, delivery) == ("pull_request", body)
+    assert await service.vault.read_delivery(delivery) == ("pull_request", body)
     headers = await service.pool.fetchval("select headers from inbox")
     assert b'"X-GitHub-Hook-ID":"292430182"' in headers
     assert b"ignature" not in headers
@@ -343,7 +342,7 @@ async def test_a_signed_delivery_that_cannot_be_understood_is_kept_and_parked(se
     assert (answer.status, answer.json["status"]) == (202, "parked")
     (fact,) = await service.facts()
     assert fact == e.DeliveryParked(event="pull_request", reason=answer.json["reason"])
-    assert await read_delivery(service.pool, delivery) == ("pull_request", body)
+    assert await service.vault.read_delivery(delivery) == ("pull_request", body)
     assert service.count("reviewbot_deliveries_total", event="pull_request", outcome="parked") == 1
 
 

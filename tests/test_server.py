@@ -125,7 +125,7 @@ async def test_any_other_path_or_method_is_refused_and_counted_under_few_names(
 
 async def test_a_worker_serves_its_pages_and_takes_no_deliveries(pool: Pool, log: Log) -> None:
     settings = load({"HOST": "127.0.0.1", "PORT": "0"}, role="projector")
-    server = Server(settings, "", pool, log, Metrics(), version="1")
+    server = Server(settings, "", pool, log, Metrics(), vault=None, version="1")
     await server.start()
     sender = Sender(server.port)
     assert (await sender.get("/health")).status == 200

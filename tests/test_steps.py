@@ -21,7 +21,7 @@ from reviewbot.publisher import Plan
 from reviewbot.review import ReviewJob, job_id
 from reviewbot.story import FenceLost, NotWanted, Story
 from schema import events as e
-from schema.inbox import Artifact, read_artifact
+from schema.inbox import Artifact
 from tests.demo.hub import INSTALLATION, REPO
 from tests.fakes import FakeProvider, finding, says
 from tests.helpers import append, project
@@ -68,10 +68,10 @@ async def test_the_prompt_the_answer_and_the_plan_are_kept_as_they_were(world: W
     received, prepared = facts[e.AnswerReceived], facts[e.ReviewPrepared]
     assert isinstance(received, e.AnswerReceived)
     assert isinstance(prepared, e.ReviewPrepared)
-    prompt = msgspec.json.decode(await read_artifact(world.pool, INSTALLATION, received.prompt))
+    prompt = msgspec.json.decode(await world.vault.read_artifact(INSTALLATION, received.prompt))
     assert (prompt["model"], prompt["user"]) == ("fake-1", world.provider.prompts[0].user)
-    assert await read_artifact(world.pool, INSTALLATION, received.answer) == says(finding()).encode()
-    plan = msgspec.json.decode(await read_artifact(world.pool, INSTALLATION, prepared.plan), type=Plan)
+    assert await world.vault.read_artifact(INSTALLATION, received.answer) == says(finding()).encode()
+    plan = msgspec.json.decode(await world.vault.read_artifact(INSTALLATION, prepared.plan), type=Plan)
     assert plan.body == visible(world.standin)[0].body
 
 

@@ -13,7 +13,7 @@ from reviewbot import story as stories
 from reviewbot.review import ReviewJob
 from reviewbot.story import FenceLost, Story, end_unclaimed
 from schema import events as e
-from schema.inbox import Artifact, Delivery, pack, read_artifact
+from schema.inbox import Artifact, Delivery
 from schema.log import Log, Meta
 from tests.demo.hub import INSTALLATION
 from tests.helpers import append
@@ -50,7 +50,7 @@ async def test_what_is_recorded_continues_the_stream_with_its_claim_as_the_cause
     job = await world.request()
     row = await world.claim()
     story = world.story(row)
-    artifact = pack(INSTALLATION, "plan", b"what will be posted")
+    artifact = await world.vault.pack(INSTALLATION, "plan", b"what will be posted")
     prepared = e.ReviewPrepared(head_sha="a" * 40, findings=0, inline=0, plan=artifact.ref, conclusion="success")
     await story.record(prepared, [artifact])
     *_, last = await world.log.read_stream(job)
@@ -60,7 +60,7 @@ async def test_what_is_recorded_continues_the_stream_with_its_claim_as_the_cause
         INSTALLATION,
         row.started_position,
     )
-    assert await read_artifact(world.pool, INSTALLATION, artifact.ref) == b"what will be posted"
+    assert await world.vault.read_artifact(INSTALLATION, artifact.ref) == b"what will be posted"
 
 
 async def test_a_story_whose_job_was_claimed_again_writes_nothing(world: World) -> None:

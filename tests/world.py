@@ -31,12 +31,12 @@ from reviewbot.story import Story
 from reviewbot.worker import Worker, WorkerSettings
 from schema.codec import encode
 from schema.events import Fact, ReviewRequested, Trigger
-from schema.inbox import pack_delivery
 from schema.log import Log, Meta
 from schema.processes import Processes
+from schema.vault import Vault
 from tests.demo.hub import APP_ID, INSTALLATION, REPO, SECRET, Commits
 from tests.fakes import FakeProvider
-from tests.helpers import project, wait_until
+from tests.helpers import KEYRING, project, wait_until
 
 BOT = "reviewbot[bot]"
 EAGER = RetryPolicy(base_seconds=0.0)  # tries again at once
@@ -88,6 +88,10 @@ class World:
     log: Log
     provider: FakeProvider = field(default_factory=FakeProvider)
     metrics: Metrics = field(default_factory=Metrics)
+    vault: Vault = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vault = Vault(self.pool, KEYRING)
 
     async def open(self, head: str = "topic", **options: Any) -> int:
         """Open a pull request from main."""
@@ -120,7 +124,7 @@ class World:
         raw = None
         if commenter is not None:
             body = msgspec.json.encode({"comment": {"id": 1, "user": {"login": commenter}}})
-            raw = pack_delivery(delivery, "issue_comment", {}, body)
+            raw = await self.vault.pack_delivery(INSTALLATION, delivery, "issue_comment", {}, body)
         about = Meta(actor="github", correlation=delivery, installation=INSTALLATION, delivery=delivery)
         await self.log.append([StoredEvent(job, version, fact.TOPIC, encode(fact))], about, delivery=raw)
         await project(self.pool)
@@ -157,7 +161,7 @@ class World:
 
     def steps(self, **settings: Any) -> Steps:
         """The steps of a review, with the world's provider."""
-        return Steps(self.pool, self.github, self.provider, StepSettings(**settings), self.metrics, bot_login=BOT)
+        return Steps(self.vault, self.github, self.provider, StepSettings(**settings), self.metrics, bot_login=BOT)
 
     def story(self, row: Job) -> Story:
         """The story of a claimed job."""
@@ -191,7 +195,8 @@ class World:
 
     def keeper(self, instance: str = "one") -> Keeper:
         """A keeper of Check Runs."""
-        return Keeper(self.pool, self.log, self.github, Processes(self.pool, uuid4(), instance), app_id=APP_ID)
+        processes = Processes(self.pool, uuid4(), instance)
+        return Keeper(self.pool, self.log, self.github, processes, self.vault, app_id=APP_ID)
 
     @asynccontextmanager
     async def running(self, *workers: Worker) -> AsyncIterator[None]:

@@ -107,6 +107,8 @@ Decision: TypeAlias = Request | Told | Ignored
 class NotUnderstood(Exception):
     """The delivery is signed, yet it cannot be read; the message says what is wrong with it."""
 
+    installation = 0
+
 
 class App(msgspec.Struct, frozen=True):
     """Who we are to GitHub."""
@@ -134,6 +136,11 @@ class Incoming:
         self.app, self.known = app, known
         self.decision: Decision | None = None
         self.envelope = self.read(Envelope)
+
+    @property
+    def installation(self) -> int:
+        """The installation that it is about; 0 when it names none."""
+        return self.envelope.installation.id if self.envelope.installation else 0
 
     def read(self, kind: type[T]) -> T:
         """The body as `kind`. Raises NotUnderstood that names the field at fault."""

@@ -1,5 +1,6 @@
--- As append.sql, together with raw deliveries ($11 unit, $12 delivery, $13 event, $14 headers, $15 body) and artifacts
--- ($16 unit, $17 installation, $18 digest, $19 kind, $20 size, $21 body), in one statement and so in one commit.
+-- As append.sql, together with raw deliveries ($11 unit, $12 delivery, $13 event, $14 headers, $15 body,
+-- $16 installation, $17 key) and artifacts ($18 unit, $19 installation, $20 digest, $21 kind, $22 size, $23 body,
+-- $24 key), in one statement and so in one commit.
 -- Also returns the units refused because their delivery is in the inbox already.
 with input as materialized (
     select * from unnest($1::int[], $2::uuid[], $3::int[], $4::text[], $5::json[], $6::bigint[], $7::uuid[], $8::text[],
@@ -7,8 +8,8 @@ with input as materialized (
         with ordinality as e (unit, stream, version, topic, data, installation, delivery, actor, correlation, causation, ord)
 ),
 parcel as materialized (
-    select * from unnest($11::int[], $12::uuid[], $13::text[], $14::json[], $15::bytea[])
-        as d (unit, delivery, event, headers, body)
+    select * from unnest($11::int[], $12::uuid[], $13::text[], $14::json[], $15::bytea[], $16::bigint[], $17::uuid[])
+        as d (unit, delivery, event, headers, body, installation, key)
 ),
 known as materialized (
     select p.unit
@@ -37,14 +38,16 @@ stored as (
     order by n
 ),
 received as (
-    insert into inbox (delivery, event, headers, body)
-    select delivery, event, headers, body from parcel where unit not in (select unit from refused)
+    insert into inbox (delivery, event, headers, body, installation, key)
+    select delivery, event, headers, body, installation, key
+    from parcel
+    where unit not in (select unit from refused)
 ),
 kept as (
-    insert into artifact (installation, digest, kind, size, body)
-    select installation, digest, kind, size, body
-    from unnest($16::int[], $17::bigint[], $18::bytea[], $19::text[], $20::int[], $21::bytea[])
-        as a (unit, installation, digest, kind, size, body)
+    insert into artifact (installation, digest, kind, size, body, key)
+    select installation, digest, kind, size, body, key
+    from unnest($18::int[], $19::bigint[], $20::bytea[], $21::text[], $22::int[], $23::bytea[], $24::uuid[])
+        as a (unit, installation, digest, kind, size, body, key)
     where unit not in (select unit from refused)
     on conflict do nothing
 )

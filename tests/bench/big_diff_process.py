@@ -18,6 +18,7 @@ from reviewbot.planning import Withheld, fix, gather
 from reviewbot.prompts.render import Subject
 from reviewbot.reviewer import ask, terms
 from schema.inbox import pack
+from schema.keys import KEY_BYTES, DataKey
 
 
 class Instant:
@@ -50,7 +51,7 @@ async def main(files: int, size: int) -> None:
     provider = Instant()
     raw = big_diff(files, size)
     began = time.perf_counter()
-    changes = pack(1, "changes", raw)
+    changes = pack(DataKey(UUID(int=1), 1, bytes(KEY_BYTES)), "changes", raw)
     under = terms(provider, max_files=files, max_findings=20, max_output_tokens=16_384)
     found = gather(raw, under)
     answers = await ask(Subject(title="Big"), found, provider, NoLedger(), content={}, terms=under)

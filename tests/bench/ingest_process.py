@@ -14,7 +14,9 @@ from reviewbot.config import load
 from reviewbot.metrics import Metrics
 from reviewbot.server import Server
 from schema.database import open_pool
+from schema.keys import KEY_BYTES, Keyring
 from schema.log import Log, Meta
+from schema.vault import Vault
 from tests.bench.ingest import SECRET
 
 
@@ -37,7 +39,8 @@ async def main(url: str, mode: str) -> None:
     pool = await open_pool(url)
     log = Log(pool) if mode == "store" else Discarding(pool)
     settings = load(environ, role="web")
-    server = Server(settings, "reviewbot", pool, log, Metrics(our_version()), version=our_version())
+    vault = Vault(pool, Keyring(bytes(KEY_BYTES)))
+    server = Server(settings, "reviewbot", pool, log, Metrics(our_version()), vault=vault, version=our_version())
     await server.start()
     print(server.port, flush=True)
     await asyncio.Event().wait()

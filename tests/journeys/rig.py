@@ -26,7 +26,7 @@ from reviewbot.demo.standin import Standin
 from reviewbot.demo.state import CheckRun, Review
 from schema.database import open_pool
 from tests.demo.contract import check_exchanges
-from tests.helpers import wait_until
+from tests.helpers import ENCRYPTION_KEY, wait_until
 from tests.journeys.model import Model
 
 ROOT = Path(__file__).parents[2]
@@ -244,6 +244,7 @@ async def make_rig(database: str, repository: Path, **settings: object) -> Async
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": database,
+            "ENCRYPTION_KEY": ENCRYPTION_KEY,
             "DATA_DIR": str(folder),
             "HOST": "127.0.0.1",
             "PORT": "0",

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from reviewbot.cli import main
 from tests.deliveries import APP_ID
+from tests.helpers import ENCRYPTION_KEY
 from tests.recovery.ground import Ground
 
 
@@ -17,6 +18,7 @@ async def recover(ground: Ground, database: str, *options: str) -> Result:
     """The command, in a thread with a loop of its own."""
     environment: dict[str, Any] = {
         "DATABASE_URL": database,
+        "ENCRYPTION_KEY": ENCRYPTION_KEY,
         "GITHUB_APP_ID": str(APP_ID),
         "GITHUB_PRIVATE_KEY": ground.private_key,
         "GITHUB_API_URL": ground.api,

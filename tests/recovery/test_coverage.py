@@ -157,7 +157,7 @@ async def test_the_command_exits_with_1_while_something_is_unexplained(database:
 @pytest.mark.parametrize("command", ["status", "recover"])
 async def test_a_database_that_cannot_be_used_is_said_in_one_sentence(command: str) -> None:
     url = "postgresql://nobody:secret-word@127.0.0.1:1/none"
-    environment = {"DATABASE_URL": url, "GITHUB_APP_ID": "1", "GITHUB_PRIVATE_KEY": "none"}
+    environment = {"DATABASE_URL": url, "GITHUB_APP_ID": "1", "GITHUB_PRIVATE_KEY": "none", "ENCRYPTION_KEY": "0" * 64}
     result = await asyncio.to_thread(CliRunner(env=environment).invoke, main, ["deliveries", command])
     assert result.exit_code == 2
     assert "Traceback" not in result.output

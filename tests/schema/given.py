@@ -9,10 +9,12 @@ from uuid import UUID, uuid4
 import asyncpg
 from eventsourcing.persistence import StoredEvent
 
+from schema.keys import KEY_BYTES, DataKey
 from schema.log import Meta
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 DATA = b'{"some": "facts"}'
+DATA_KEY = DataKey(UUID(int=1), 1, bytes(KEY_BYTES))  # of installation 1
 
 
 def event(stream: UUID | None = None, version: int = 1, data: bytes = DATA) -> StoredEvent:
@@ -47,3 +49,8 @@ async def assert_sound(pool: Pool) -> list[tuple[int, UUID, int]]:
         assert version > newest[stream], "a stream's events are not in the order of their versions"
         newest[stream] = version
     return rows
+
+
+async def kept(pool: Pool) -> set[bytes]:
+    """The bodies of all deliveries and artifacts, as they are stored."""
+    return {row[0] for row in await pool.fetch("select body from inbox union all select body from artifact")}

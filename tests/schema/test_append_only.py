@@ -10,7 +10,7 @@ import pytest
 from schema.database import connect
 from schema.inbox import pack, pack_delivery
 from schema.log import Log
-from tests.schema.given import Pool, event, meta
+from tests.schema.given import DATA_KEY, Pool, event, meta
 
 FOR_EVER = ("event", "inbox", "artifact")
 CHANGES = {
@@ -27,6 +27,7 @@ ALLOWED = {
     "log_head": {"SELECT", "UPDATE (position)"},
     "inbox": {"SELECT", "INSERT"},
     "artifact": {"SELECT", "INSERT"},
+    "data_key": {"SELECT", "INSERT", "DELETE", "UPDATE (wrapped)", "UPDATE (fingerprint)"},
     "worker": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "lease": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "checkpoint": {"SELECT", "INSERT", "UPDATE"},
@@ -39,7 +40,10 @@ ALLOWED = {
 async def owner(database: str, log: Log) -> asyncpg.Connection[asyncpg.Record]:
     """The owner of a database with one event, one delivery and one artifact in it."""
     await log.append(
-        [event()], meta(), delivery=pack_delivery(uuid4(), "ping", {}, b"{}"), artifacts=[pack(1, "prompt", b"p")]
+        [event()],
+        meta(),
+        delivery=pack_delivery(DATA_KEY, uuid4(), "ping", {}, b"{}"),
+        artifacts=[pack(DATA_KEY, "prompt", b"p")],
     )
     return await connect(database)
 

@@ -20,7 +20,7 @@ from schema.inbox import pack_delivery
 from schema.log import DuplicateDelivery, Log, Unit, VersionConflict
 from schema.migrate import migrate
 from tests.helpers import wait_until
-from tests.schema.given import Pool, assert_sound, event, events, meta
+from tests.schema.given import DATA_KEY, Pool, assert_sound, event, events, meta
 
 SOCKET = ".s.PGSQL.5432"
 READY = b"Z\0\0\0\5I"  # ReadyForQuery outside of a transaction: what went before it is committed
@@ -86,7 +86,7 @@ async def append_through_a_cut(log: Log, proxy: CuttingProxy, *, delivery: bool)
     """Three appends of one batch whose commit succeeds and whose reply is lost; one of them is a real conflict."""
 
     def parcel() -> dict[str, object]:
-        return {"delivery": pack_delivery(uuid4(), "x", {}, b"{}")} if delivery else {}
+        return {"delivery": pack_delivery(DATA_KEY, uuid4(), "x", {}, b"{}")} if delivery else {}
 
     taken = uuid4()
     await log.append([event(taken)], meta(), **parcel())  # type: ignore[arg-type]  # prepares the statement, too

@@ -15,7 +15,7 @@ from eventsourcing.persistence import IntegrityError, ProgrammingError
 from schema.database import connect, open_pool
 from schema.inbox import pack, pack_delivery
 from schema.log import DuplicateDelivery, Log, VersionConflict
-from tests.schema.given import DATA, Pool, assert_sound, event, meta
+from tests.schema.given import DATA, DATA_KEY, Pool, assert_sound, event, meta
 
 
 @pytest.fixture
@@ -41,8 +41,10 @@ async def test_many_writers_of_two_nodes_leave_dense_positions_and_each_acknowle
             stream = chance.choice(contested) if chance.random() < 0.5 else uuid4()
             version = heads.get(stream, 0) + 1
             batch = [event(stream, version + number) for number in range(chance.randint(1, 3))]
-            parcel = pack_delivery(chance.choice(deliveries), "x", {}, b"{}") if chance.random() < 0.3 else None
-            texts = [pack(1, "prompt", b"shared")] if chance.random() < 0.3 else []
+            parcel = (
+                pack_delivery(DATA_KEY, chance.choice(deliveries), "x", {}, b"{}") if chance.random() < 0.3 else None
+            )
+            texts = [pack(DATA_KEY, "prompt", b"shared")] if chance.random() < 0.3 else []
             about = meta(actor="\0" if chance.random() < 0.02 else "test")
             try:
                 last = await log.append(batch, about, delivery=parcel, artifacts=texts)
