@@ -27,6 +27,7 @@ class Projection(Protocol):
     version: int
     tables: tuple[str, ...]  # dropped in this order
     functions: tuple[str, ...]
+    prompt: bool  # woken by each append, because somebody waits for it; else it looks once a second
 
     @property
     def script(self) -> str:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from projections.base import Projection
 from projections.jobs.project import Jobs
+from projections.trail.project import Trail
 
-ALL: tuple[Projection, ...] = (Jobs(),)
+ALL: tuple[Projection, ...] = (Jobs(), Trail())

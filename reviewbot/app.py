@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
@@ -22,7 +22,6 @@ from projections.catalog import ALL
 from projections.projector import Projector
 from projections.rebuild import prepare
 from projections.rebuild import rebuild as replay
-from reviewbot.audit import history, jobs_of
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
@@ -43,7 +42,6 @@ from reviewbot.server import Server
 from reviewbot.steps import Steps, StepSettings
 from reviewbot.wakeups import Hub, listen
 from reviewbot.worker import Worker, WorkerSettings
-from schema.codec import Recorded
 from schema.database import connect, open_pool
 from schema.log import CHANNEL, Log
 from schema.migrate import LOCK, MigrationError, migrate
@@ -130,32 +128,6 @@ async def rebuild(
     return folded
 
 
-async def stories(settings: Settings, what: str) -> AsyncIterator[Recorded]:
-    """The events of a job (its id) or of a pull request (owner/repo#number), job by job. Raises ConfigError."""
-    async with database(settings) as url:
-        pool = await open_pool(url, size=2)
-        try:
-            log = Log(pool)
-            for job in await _jobs_meant(pool, what):
-                for event in await history(log, job):
-                    yield event
-        finally:
-            await pool.close()
-
-
-async def _jobs_meant(pool: asyncpg.Pool[asyncpg.Record], what: str) -> list[UUID]:
-    repository, hash_sign, number = what.partition("#")
-    if hash_sign and number.isdecimal():
-        jobs = await jobs_of(pool, repository, int(number))
-        if not jobs:
-            raise ConfigError(f"No review of {what} was ever asked for.")
-        return jobs
-    try:
-        return [UUID(what)]
-    except ValueError as error:
-        raise ConfigError(f"{what!r} is neither a job's id nor a pull request such as owner/repo#7.") from error
-
-
 class Service:
     """One process: its role's loops over one pool of connections."""
 
@@ -190,7 +162,8 @@ class Service:
         if settings.role in ("all", "projector"):
             for projection in ALL:
                 projector = Projector(self.pool, projection, on_page=wake_projected)
-                wake_log.add(projector.wake)
+                if projection.prompt:
+                    wake_log.add(projector.wake)
                 self._spawn(projector.run())
             sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
             wake_log.add(sealer.wake)

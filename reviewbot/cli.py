@@ -18,7 +18,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from reviewbot import app, audit, config, local, logs, recovery_commands, seal_commands, terminal, token_commands
+from reviewbot import (
+    app,
+    audit_commands,
+    config,
+    local,
+    logs,
+    recovery_commands,
+    seal_commands,
+    terminal,
+    token_commands,
+)
 from reviewbot.commands import EXIT_FINDINGS, run
 from reviewbot.errors import ConfigError
 from reviewbot.findings import SEVERITIES, Severity
@@ -254,29 +264,7 @@ def rebuild(names: Sequence[str], everything: bool) -> None:
 
 main.add_command(seal_commands.verify_command)
 main.add_command(seal_commands.seal)
-
-
-@main.group(name="audit")
-def audit_group() -> None:
-    """Ask the log what happened."""
-
-
-@audit_group.command(name="history")
-@click.argument("what", metavar="JOB|OWNER/REPO#NUMBER")
-def audit_history(what: str) -> None:
-    """The story of a job or of a pull request, in order."""
-
-    async def command() -> None:
-        settings = config.load(role="projector")
-        logs.configure(level="warning", form="text", stream=sys.stderr)
-        async for event in app.stories(settings, what):
-            click.echo(
-                f"{event.recorded_at:%Y-%m-%d %H:%M:%S} {event.position:>8}  {event.actor:<24} {audit.sentence(event)}"
-            )
-
-    run(command)
-
-
+main.add_command(audit_commands.audit)
 main.add_command(token_commands.group)
 
 

@@ -20,7 +20,8 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 
 from reviewbot.app import Service, make_provider, set_up
-from reviewbot.audit import history, sentence
+from reviewbot.audit.history import history
+from reviewbot.audit.sentences import sentence
 from reviewbot.config import Settings, load
 from reviewbot.demo.run import new_app_key
 from reviewbot.demo.standin import Standin

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from reviewbot import config, logs, terminal
 from reviewbot.app import database
-from reviewbot.audit import history
+from reviewbot.audit.history import history
 from reviewbot.commands import EXIT_FINDINGS, run
 from reviewbot.config import Settings
 from reviewbot.errors import ConfigError

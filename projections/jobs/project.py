@@ -30,6 +30,7 @@ class Jobs:
     version = 3
     tables: tuple[str, ...] = ("jobs", "pull_requests", "installations", "providers")
     functions: tuple[str, ...] = ("jobs_count_inserted", "jobs_count_updated")
+    prompt = True
 
     @property
     def script(self) -> str:

@@ -1,0 +1,1 @@
+"""The `trail` projection: where in the log something is found."""

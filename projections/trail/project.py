@@ -1,0 +1,62 @@
+"""The `trail` projection: load the subjects of a page, fold, write what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from eventsourcing.persistence import MapperDeserialisationError
+
+from projections.base import Connection, FoldError
+from projections.trail.fold import TELLING, Rows, Subject, fold, needs
+from schema.codec import Recorded
+from schema.events import Fact
+from schema.sql import load
+
+HERE = "projections.trail"
+
+
+class Trail:
+    """Where in the log a repository, a pull request, a head, a job, an actor and so on are found."""
+
+    name = "trail"
+    version = 1
+    tables: tuple[str, ...] = ("trail", "trail_subjects", "trail_names")
+    functions: tuple[str, ...] = ()
+    prompt = False
+
+    @property
+    def script(self) -> str:
+        return load(HERE, "table")
+
+    @property
+    def finish(self) -> str:
+        return load(HERE, "finish")
+
+    async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        facts = [_fact(event) for event in events]
+        known = await connection.fetch(load(HERE, "load"), list(needs(events, facts)))
+        rows = Rows(Subject(*row) for row in known)
+        for event, fact in zip(events, facts, strict=True):
+            fold(rows, event, fact)
+        await _save(connection, rows)
+
+    async def replay(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        await self.apply(connection, events)
+
+
+def _fact(event: Recorded) -> Fact | None:
+    if event.topic not in TELLING:
+        return None
+    try:
+        return event.fact
+    except MapperDeserialisationError as error:
+        raise FoldError(event, str(error)) from error
+
+
+async def _save(connection: Connection, rows: Rows) -> None:
+    subjects = msgspec.json.encode([rows.subjects[stream] for stream in rows.changed])
+    marks = sorted(rows.marks)  # in one order, and next to each other in the index
+    facets, values, blocks = ([mark[n] for mark in marks] for n in range(3))
+    names, ids = ([name[n] for name in rows.names] for n in range(2))
+    await connection.execute(load(HERE, "save"), subjects, facets, values, blocks, names, ids)

@@ -1,0 +1,24 @@
+"""The story of a job or a pull request, told from the log."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from reviewbot.review import check_stream
+from schema.codec import Recorded
+from schema.log import Log
+from schema.sql import load
+
+
+async def jobs_of(pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int) -> list[UUID]:
+    """The jobs of a pull request, in the order of their requests."""
+    rows = await pool.fetch(load("projections.jobs", "of_pull_request"), repository, pull_request)
+    return [row["job"] for row in rows]
+
+
+async def history(log: Log, job: UUID) -> list[Recorded]:
+    """All events of a job and of its Check Runs, in order."""
+    events = await log.read_stream(job) + await log.read_stream(check_stream(job))
+    return sorted(events, key=lambda event: event.position)
