@@ -26,6 +26,10 @@ class NoSuchMoment(ValueError):
     """The log does not reach there; the message says how far it does."""
 
 
+class TooFar(Exception):
+    """More events would have to be folded than is allowed."""
+
+
 class NoRoom(Exception):
     """The past is folded in temporary tables, which the service may not make in this database."""
 
@@ -38,6 +42,13 @@ class Moment(msgspec.Struct, frozen=True):
 
     position: int  # 0: before the first event
     recorded_at: datetime | None  # of that event
+
+
+class About(msgspec.Struct, frozen=True):
+    """Some repositories, by their ids, or one pull request of theirs."""
+
+    repositories: list[int]
+    pull_request: int | None = None
 
 
 async def find(connection: Connection, at: int | datetime) -> Moment:
@@ -63,37 +74,42 @@ async def as_it_was(
     connection: Connection,
     projection: Projection,
     moment: Moment,
+    *,
+    about: About | None = None,
+    most: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AsyncIterator[None]:
     """Within this block the connection reads the projection's tables as they were; whatever it writes is undone.
 
-    `progress` gets (events folded, events in all) after each page. Raises FoldError at an event that cannot be taken
-    in, and NoRoom when the database lets us make no temporary tables.
+    `about` folds only what concerns some repositories. That is right for a projection whose rows of a pull request
+    follow from what the log says about it, as those of `jobs` do; the trail must have reached the moment. `progress`
+    gets (position reached, position of the moment) after each page. Raises TooFar when more than `most` events would
+    have to be folded, FoldError at an event that cannot be taken in, and NoRoom.
     """
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await connection.execute(
-            "select set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)"
-        )
+        await connection.execute(load(HERE, "look_back"))
         try:
             await connection.execute(projection.script)
         except asyncpg.InsufficientPrivilegeError as error:
             raise NoRoom from error
         done = 0
-        async for page in _pages(connection, moment.position):
-            await projection.replay(connection, page)
+        async for page in _pages(connection, moment.position, about):
             done += len(page)
-            progress(done, moment.position)
+            if most is not None and done > most:
+                raise TooFar
+            await projection.replay(connection, page)
+            progress(page[-1].position, moment.position)
         yield
     finally:
         await transaction.rollback()
 
 
-async def _pages(connection: Connection, until: int) -> AsyncGenerator[list[Recorded], None]:
-    """The log up to a position. Positions have no holes, so that many rows are exactly those."""
-    done = 0
-    while done < until:
-        page = recorded(await connection.fetch(load("schema.queries", "read_after"), done, min(PAGE, until - done)))
-        done = page[-1].position
-        yield page
+async def _pages(connection: Connection, until: int, about: About | None) -> AsyncGenerator[list[Recorded], None]:
+    if about is None:
+        events = await connection.cursor(load(HERE, "up_to"), until)
+    else:
+        events = await connection.cursor(load(HERE, "concerning"), until, about.repositories, about.pull_request)
+    while rows := await events.fetch(PAGE):
+        yield recorded(rows)

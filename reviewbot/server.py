@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from reviewbot.api.door import Api
 from reviewbot.config import Settings
 from reviewbot.github.signature import Signatures
 from reviewbot.intake import RETRY_AFTER_SECONDS, Intake
@@ -49,6 +50,7 @@ POST /webhooks/github   GitHub's deliveries
 GET  /health            how it is doing
 GET  /ready             whether it can work
 GET  /metrics           numbers for Prometheus
+GET  /api/openapi.json  what can be read with a token
 """
 
 
@@ -80,6 +82,7 @@ class Server:
         self._settings, self._metrics = settings, metrics
         self.watch = Watch(pool, queue_max=settings.queue_max, version=version, provider=settings.provider.name)
         self.intake: Intake | None = None
+        self._api = Api(pool, version=version)
         if settings.role in ("all", "web"):
             assert vault is not None
             secrets = [secret.reveal().encode() for secret in settings.github.webhook_secrets]
@@ -129,7 +132,7 @@ class Server:
             ]
         )
         if self.intake is not None:
-            app.add_routes([web.post(WEBHOOK_PATH, self.intake.handle, name="webhook")])
+            app.add_routes([web.post(WEBHOOK_PATH, self.intake.handle, name="webhook"), *self._api.routes()])
         return app
 
     async def _about(self, _request: web.Request) -> web.Response:

@@ -10,7 +10,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from projections.jobs.rows import Job
+from projections.base import Connection
+from projections.jobs.rows import Job, State
 from schema.sql import load
 
 HERE = "projections.jobs"
@@ -55,6 +56,17 @@ class Standing(msgspec.Struct, frozen=True):
     state: str
     superseded_by: UUID | None
     cancel_reason: str | None
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the jobs of a list have in common. A part that is left out excludes nothing."""
+
+    repositories: list[int] | None = None  # any of these ids
+    pull_request: int | None = None
+    installation: int | None = None
+    state: State | None = None
+    head: str | None = None  # the first hex digits
+    jobs: list[UUID] | None = None  # any of these
 
 
 async def claim(
@@ -105,7 +117,29 @@ async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
     return found
 
 
-async def get(pool: Pool, job: UUID) -> Job | None:
+async def page(connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int) -> list[Job]:
+    """Jobs in the order of their first requests, the newest first, only those placed before `before`.
+
+    The place of a job, its `first_position`, never changes; so pages that go on from the last one of the page before
+    neither lose nor repeat a job, whatever happens meanwhile. The caller is in a transaction.
+    """
+    # The query leaves out what is null, which only a plan made for the very values can take advantage of.
+    await connection.execute("set local plan_cache_mode = force_custom_plan")
+    rows = await connection.fetch(
+        load(HERE, "list"),
+        before,
+        limit,
+        wanted.repositories,
+        wanted.pull_request,
+        wanted.installation,
+        wanted.state,
+        wanted.head,
+        wanted.jobs,
+    )
+    return [Job(*row) for row in rows]
+
+
+async def get(pool: Pool | Connection, job: UUID) -> Job | None:
     """One job, or None."""
     row = await pool.fetchrow(load(HERE, "get"), job)
     return Job(*row) if row else None

@@ -111,7 +111,10 @@ async def test_progress_counts_up_to_the_moment(pool: Pool, log: Log) -> None:
         await ask(log, number)
     told = []
     at = await moment(pool, 2)
-    async with pool.acquire() as connection, as_it_was(connection, Jobs(), at, lambda *done: told.append(done)):
+    async with (
+        pool.acquire() as connection,
+        as_it_was(connection, Jobs(), at, progress=lambda *done: told.append(done)),
+    ):
         pass
     assert told == [(2, 2)]
 

@@ -1,0 +1,187 @@
+"""What the HTTP API asks the database: pages of events, and jobs as they are or as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from projections.base import Connection
+from projections.jobs import read
+from projections.jobs.project import Jobs
+from projections.jobs.rows import Job
+from projections.past import About, Moment, NoSuchMoment, TooFar, as_it_was, find
+from reviewbot.api import parameters, shapes
+from reviewbot.api.parameters import BadRequest, EventsAsked, JobEventsAsked, JobsAsked
+from reviewbot.audit.filters import BadFilter, Filter, read_moment
+from reviewbot.audit.select import repositories, select
+from schema.sql import load
+
+HERE = "reviewbot.api"
+MOST_FOLDED = 250_000  # events that one answer about the past may cost: some seconds
+TRAIL_SECONDS = 5.0  # how long the trail may take to reach a moment near the log's end
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+class Unknown(Exception):
+    """There is no such thing; the message says which."""
+
+
+class Busy(Exception):
+    """The same question may be asked again in a moment."""
+
+
+class Questions:
+    """Everything that may be asked, over one pool of connections."""
+
+    def __init__(self, pool: Pool, *, most_folded: int = MOST_FOLDED) -> None:
+        self._pool, self._most_folded = pool, most_folded
+        self._travelling = asyncio.Lock()
+
+    async def events(self, asked: EventsAsked) -> shapes.Events:
+        """A page of the log. Raises BadRequest."""
+        return await self._events(_filter(asked), asked.order == "desc", asked.limit, asked.cursor)
+
+    async def job_events(self, job: UUID, asked: JobEventsAsked) -> shapes.Events:
+        """A page of a job's story, its Check Runs included. Raises Unknown, BadRequest."""
+        if await read.get(self._pool, job) is None:
+            raise Unknown(f"There is no job {job}.")
+        return await self._events(Filter(job=job), asked.order == "desc", asked.limit, asked.cursor)
+
+    async def job(self, job: UUID, at: str | None) -> shapes.OneJob:
+        """A job. Raises Unknown, BadRequest, Busy."""
+        if at is None:
+            found, moment = await read.get(self._pool, job), None
+        else:
+            row = await self._pool.fetchrow(load(HERE, "pull_request_of"), job)
+            about = About([row["repository_id"]], row["pull_request"]) if row else About([])
+            async with self._past(at, about) as (connection, moment):
+                found = await read.get(connection, job)
+        if found is None:
+            raise Unknown(f"There {'is' if moment is None else f'was, after event {moment.position},'} no job {job}.")
+        return shapes.OneJob(shapes.job(found), shapes.at(moment))
+
+    async def jobs(self, asked: JobsAsked) -> shapes.Jobs:
+        """A page of jobs. Raises BadRequest, Busy."""
+        wanted, about = await self._wanted(asked)
+        before = parameters.position(asked.cursor)
+        async with self._tables(asked.at, about) as (connection, moment):
+            rows = await read.page(connection, wanted, before=before, limit=asked.limit + 1)
+        return _page(rows, asked.limit, moment)
+
+    async def _events(self, wanted: Filter, newest_first: bool, limit: int, cursor: str | None) -> shapes.Events:
+        after = parameters.position(cursor)
+        page = await select(self._pool, wanted, after=after, limit=limit, newest_first=newest_first)
+        following = None if page.next is None else str(page.next)
+        return shapes.Events([shapes.event(row) for row in page.events], following, page.position)
+
+    async def _wanted(self, asked: JobsAsked) -> tuple[read.Wanted, About | None]:
+        """What the jobs have in common, and which part of the log decides about them; None: all of it."""
+        _checked(Filter(repository=asked.repository, pull_request=asked.pull_request, head=asked.head))
+        ids = jobs = about = None
+        if asked.repository is not None:
+            ids = await repositories(self._pool, asked.repository)
+            about = About(ids, asked.pull_request)
+        if asked.head is not None:
+            found = await self._pool.fetch(load(HERE, "jobs_at_head"), asked.head)
+            jobs = [row["stream"] for row in found]
+            about = about or About(list({row["repository_id"] for row in found}))
+        wanted = read.Wanted(
+            repositories=ids,
+            pull_request=asked.pull_request,
+            installation=asked.installation,
+            state=asked.state,
+            head=asked.head,
+            jobs=jobs,
+        )
+        return wanted, about
+
+    @contextlib.asynccontextmanager
+    async def _tables(self, at: str | None, about: About | None) -> AsyncIterator[tuple[Connection, Moment | None]]:
+        """The job table as it is, or as it was."""
+        if at is None:
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                yield connection, None
+        else:
+            async with self._past(at, about) as past:
+                yield past
+
+    @contextlib.asynccontextmanager
+    async def _past(self, at: str, about: About | None) -> AsyncIterator[tuple[Connection, Moment]]:
+        """The job table as it was. One at a time: each may fold many events, and others wait for the processor."""
+        wanted = _moment("at", at)
+        if self._travelling.locked():
+            raise Busy("Somebody else looks into the past just now.")
+        async with self._travelling, self._pool.acquire() as connection:
+            try:
+                moment = await find(connection, wanted)
+            except NoSuchMoment as error:
+                raise BadRequest("at", str(error)) from error
+            if about is not None:
+                await _trail_reaches(connection, moment)
+            elif moment.position > self._most_folded:
+                raise self._too_far(moment)
+            try:
+                async with as_it_was(connection, Jobs(), moment, about=about, most=self._most_folded):
+                    yield connection, moment
+            except TooFar as error:
+                raise self._too_far(moment) from error
+
+    def _too_far(self, moment: Moment) -> BadRequest:
+        return BadRequest(
+            "at",
+            f"More than {self._most_folded:,} events up to position {moment.position:,} decide about it: name a "
+            "repository and a pull request, or ask for one job, or use `reviewbot audit jobs --at` instead.",
+        )
+
+
+async def _trail_reaches(connection: Connection, moment: Moment) -> None:
+    """Wait until the trail leads to a moment. Raises Busy when it does not get there soon."""
+    for _ in range(int(TRAIL_SECONDS * 10)):
+        position = await connection.fetchval("select position from checkpoint where projection = 'trail'")
+        if position is not None and position >= moment.position:
+            return
+        await asyncio.sleep(0.1)
+    raise Busy("The trail of the log is behind; `reviewbot_projection_lag_events` says how far.")
+
+
+def _filter(asked: EventsAsked) -> Filter:
+    return _checked(
+        Filter(
+            repository=asked.repository,
+            pull_request=asked.pull_request,
+            head=asked.head,
+            job=asked.job,
+            delivery=asked.delivery,
+            installation=asked.installation,
+            topics=tuple(asked.topic.split(",")) if asked.topic else (),
+            actor=asked.actor,
+            since=_moment("since", asked.since) if asked.since else None,
+            until=_moment("until", asked.until) if asked.until else None,
+        )
+    )
+
+
+def _checked(asked: Filter) -> Filter:
+    try:
+        return asked.checked()
+    except BadFilter as error:
+        raise BadRequest("topic" if error.parameter == "topics" else error.parameter, str(error)) from error
+
+
+def _moment(parameter: str, text: str) -> int | datetime:
+    try:
+        return read_moment(text, datetime.now(UTC), parameter)
+    except BadFilter as error:
+        raise BadRequest(parameter, str(error)) from error
+
+
+def _page(rows: list[Job], limit: int, moment: Moment | None) -> shapes.Jobs:
+    following = str(rows[limit - 1].first_position) if len(rows) > limit else None
+    return shapes.Jobs([shapes.job(row) for row in rows[:limit]], following, shapes.at(moment))
