@@ -22,6 +22,7 @@ from reviewbot import (
     app,
     audit_commands,
     config,
+    key_commands,
     local,
     logs,
     recovery_commands,
@@ -266,6 +267,7 @@ main.add_command(seal_commands.verify_command)
 main.add_command(seal_commands.seal)
 main.add_command(audit_commands.audit)
 main.add_command(token_commands.group)
+main.add_command(key_commands.group)
 
 
 @main.group()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reviewbot import local
 
+Tell = Callable[[int, int], None]  # how many are done, how many there are
+
 
 def event_progress() -> Progress:
     """A bar that counts events, on standard error."""
+    return counting("events")
+
+
+def counting(unit: str) -> Progress:
+    """A bar that counts, on standard error."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("events"),
+        TextColumn(unit),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
+from collections.abc import Callable
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -16,6 +18,16 @@ def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.faults.child", "reviewbot.llm.openai"])
     return context
+
+
+async def run_forked(target: Callable[..., None], *args: object) -> int:
+    """The exit code of a function in a process of its own; negative: the signal that ended it."""
+    process = _server().Process(target=target, args=args)
+    process.daemon = True
+    process.start()
+    await asyncio.to_thread(process.join, 60)
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def forked(*changes: str) -> Launch:
