@@ -1,4 +1,5 @@
 -- Takes at most one job of each installation whose turn it is, appends ReviewStarted and updates the row, all in one.
+-- The limit is a subquery so that its value does not count for the plan: else every call would be planned anew.
 -- $1 free slots, $2 worker, $3 actor, $4 hard limit of a review, $5 running reviews allowed per installation unless its
 -- row says otherwise, $6 provider.
 with pick as materialized (
@@ -8,7 +9,7 @@ with pick as materialized (
       and (paused_until is null or paused_until <= now())
       and not exists (select from providers where provider = $6 and paused_until > now())
     order by turn, installation
-    limit $1::int
+    limit (select $1::int)
     for update skip locked
 ),
 chosen as materialized (

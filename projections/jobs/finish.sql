@@ -4,6 +4,7 @@ create index jobs_first_position on jobs (first_position);
 create index jobs_queued on jobs (installation, run_at, job) where state = 'queued';
 create index jobs_running on jobs (worker, deadline) where state = 'running';
 create index jobs_ending on jobs (job) where state = 'ending';
+create index jobs_failed on jobs (finished_at) where state = 'failed';
 create index jobs_unchecked on jobs (request_position)
     where head_sha is not null
       and (check_version is null or check_version <> request_version
