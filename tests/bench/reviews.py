@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import datetime
 
-from reviewbot.demo.standin import StandIn
+from reviewbot.demo.standin import Standin
 from schema import events as e
 from schema.log import Log
 from tests.bench.figures import percentile
@@ -18,7 +18,7 @@ WARM_UP = 2
 
 
 async def measure(ground: Ground) -> None:
-    """start_latency_ms and review_ms, from the moment a webhook is sent; an instant model, the stand-in in this process."""
+    """start_latency_ms and review_ms, from the moment a webhook is sent, with an instant model."""
     starts, posts = [], []
     repository = make_repository(ground.folder / "repository")
     async with ground.database() as url, make_rig(url, repository) as rig:
@@ -40,7 +40,7 @@ async def measure(ground: Ground) -> None:
     ground.figures.add("review_p99_ms", "ms", [percentile(posts, 99)])
 
 
-def _sent_at(standin: StandIn, repository: int) -> float:
+def _sent_at(standin: Standin, repository: int) -> float:
     """When the stand-in sent the pull request's first webhook, in epoch seconds; its own clock is put forward."""
     ahead = standin.world.now() - time.time()
     about = (each for each in standin.deliveries if each.message.repository_id == repository)
