@@ -14,9 +14,10 @@ RUN pip wheel --no-index --find-links /wheels --no-deps --wheel-dir /dist . \
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --system --gid 10001 reviewbot \
- && useradd --system --uid 10001 --gid reviewbot --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin reviewbot
+ && useradd --system --uid 10001 --gid reviewbot --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin reviewbot \
+ && install -d -o reviewbot -g reviewbot -m 700 /var/lib/reviewbot
 COPY --from=build /opt/reviewbot /opt/reviewbot
-ENV PATH=/opt/reviewbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=3000
+ENV PATH=/opt/reviewbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=3000 DATA_DIR=/var/lib/reviewbot
 USER 10001:10001
 EXPOSE 3000
 STOPSIGNAL SIGTERM

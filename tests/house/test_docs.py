@@ -17,8 +17,8 @@ from tests.house.tree import ROOT, files, files_of_packages, read
 
 METRIC_TYPES = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
 ALERTS = "ops/prometheus/rules.yml"
-# For compose itself: the password that it puts into DATABASE_URL.
-SET_FOR_COMPOSE = {"POSTGRES_PASSWORD"}
+# For compose itself: the password that it puts into DATABASE_URL, and the folder of the backups.
+SET_FOR_COMPOSE = {"POSTGRES_PASSWORD", "BACKUP_DIR"}
 
 
 def documents() -> dict[str, str]:

@@ -39,6 +39,11 @@ def last_stage() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
+    """What `docker compose up` starts; a service with a profile is run by hand."""
+    return {name: service for name, service in every_service().items() if "profiles" not in service}
+
+
+def every_service() -> dict[str, Any]:
     services: dict[str, Any] = yaml.safe_load(read("ops/compose.yml"))["services"]
     return services
 
@@ -108,7 +113,7 @@ def test_the_app_waits_until_its_database_answers(services: dict[str, Any]) -> N
 def test_the_database_is_of_the_one_major_version_and_keeps_its_data(services: dict[str, Any]) -> None:
     assert re.fullmatch(r"postgres:18(\.\d+)?(-\w+)?", services["postgres"]["image"])
     # The folder that the image of 18 declares; mounting the older /var/lib/postgresql/data would lose everything.
-    assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+    assert "postgres:/var/lib/postgresql" in services["postgres"]["volumes"]
     assert "ports" not in services["postgres"]
 
 
@@ -136,10 +141,34 @@ def test_the_app_can_write_nowhere_and_gain_no_rights(services: dict[str, Any]) 
     assert all(port.startswith("127.0.0.1:") for port in app["ports"])
 
 
+def test_key_and_checkpoints_outlive_the_container(
+    services: dict[str, Any], last_stage: dict[str, list[str]]
+) -> None:
+    (folder,) = re.findall(r"DATA_DIR=(\S+)", last_stage["ENV"][0])
+    assert f"data:{folder}" in services["app"]["volumes"]
+    # A volume takes its owner from the image's folder of that name.
+    assert re.search(rf"install -d -o reviewbot -g reviewbot [^&]*{folder}", last_stage["RUN"][0])
+
+
+def test_the_database_archives_with_scripts_that_are_there_and_its_drill_never_does(services: dict[str, Any]) -> None:
+    command = services["postgres"]["command"]
+    assert {"archive_mode=on", "archive_timeout=60"} <= set(command)
+    (archive,) = re.findall(r'archive_command=(\S+) /backup "%p" %f', " ".join(command))
+    for service in (services["postgres"], every_service()["scratch"]):
+        assert "./backup:/opt/reviewbot/backup:ro" in service["volumes"]
+    assert (ROOT / "ops/backup" / archive.rpartition("/")[2]).stat().st_mode & 0o111
+    scratch = every_service()["scratch"]
+    assert "archive_mode=off" in " ".join(scratch["command"])
+    assert "${BACKUP_DIR:-backup}:/backup:ro" in scratch["volumes"]
+    drill = every_service()["drill"]
+    assert "@scratch:5432/" in drill["environment"]["DATABASE_URL"]
+    assert drill["volumes"] == ["data:/var/lib/reviewbot:ro"]
+
+
 def test_secrets_come_from_a_file_that_is_never_committed(services: dict[str, Any]) -> None:
     assert services["app"]["env_file"] == ".env"
     assert ".env" in read(".gitignore").splitlines()
-    for service in services.values():
+    for service in every_service().values():
         for name, value in service["environment"].items():
             assert not re.search("SECRET|KEY|TOKEN", name)
             assert "PASSWORD" not in name or value.startswith("${"), f"{name} is written out"
