@@ -95,12 +95,13 @@ async def as_it_was(
         except asyncpg.InsufficientPrivilegeError as error:
             raise NoRoom from error
         done = 0
-        async for page in _pages(connection, moment.position, about):
-            done += len(page)
-            if most is not None and done > most:
-                raise TooFar
-            await projection.replay(connection, page)
-            progress(page[-1].position, moment.position)
+        async with contextlib.aclosing(_pages(connection, moment.position, about)) as pages:
+            async for page in pages:
+                done += len(page)
+                if most is not None and done > most:
+                    raise TooFar
+                await projection.replay(connection, page)
+                progress(page[-1].position, moment.position)
         yield
     finally:
         await transaction.rollback()

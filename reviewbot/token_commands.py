@@ -14,10 +14,9 @@ import click
 
 from reviewbot import config, logs
 from reviewbot.api import tokens
-from reviewbot.api.tokens import Token, TokenError
+from reviewbot.api.tokens import Token
 from reviewbot.app import database
 from reviewbot.commands import run
-from reviewbot.errors import ConfigError
 from schema.database import open_pool
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -97,8 +96,6 @@ async def _pool() -> AsyncIterator[Pool]:
         pool = await open_pool(url, size=1)
         try:
             yield pool
-        except TokenError as error:
-            raise ConfigError(str(error)) from error
         finally:
             await pool.close()
 

@@ -92,7 +92,7 @@ class Api:
             case parameters.JobsAsked():
                 return await self._questions.jobs(asked)
             case parameters.JobAsked() if job is not None:
-                return await self._questions.job(job, asked.at)
+                return await self._questions.job(job, asked)
             case parameters.JobEventsAsked() if job is not None:
                 return await self._questions.job_events(job, asked)
         raise AssertionError(asked)

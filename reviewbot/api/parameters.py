@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from projections.jobs.rows import State
+from reviewbot.errors import ConfigError
 
 LARGEST_PAGE = 1_000
 LONGEST_VALUE = 1_000  # letters
@@ -37,7 +38,7 @@ At = Annotated[
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
-class BadRequest(Exception):
+class BadRequest(ConfigError):
     """A parameter is wrong; the message says what to do."""
 
     def __init__(self, parameter: str, sentence: str) -> None:

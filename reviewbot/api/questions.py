@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -17,9 +17,10 @@ from projections.jobs.project import Jobs
 from projections.jobs.rows import Job
 from projections.past import About, Moment, NoSuchMoment, TooFar, as_it_was, find
 from reviewbot.api import parameters, shapes
-from reviewbot.api.parameters import BadRequest, EventsAsked, JobEventsAsked, JobsAsked
+from reviewbot.api.parameters import BadRequest, EventsAsked, JobAsked, JobEventsAsked, JobsAsked
 from reviewbot.audit.filters import BadFilter, Filter, read_moment
 from reviewbot.audit.select import repositories, select
+from reviewbot.errors import FinalError, RetryableError
 from schema.sql import load
 
 HERE = "reviewbot.api"
@@ -29,19 +30,41 @@ TRAIL_SECONDS = 5.0  # how long the trail may take to reach a moment near the lo
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
-class Unknown(Exception):
+class Unknown(FinalError):
     """There is no such thing; the message says which."""
 
 
-class Busy(Exception):
+class Busy(RetryableError):
     """The same question may be asked again in a moment."""
 
 
-class Questions:
-    """Everything that may be asked, over one pool of connections."""
+class Table:
+    """The jobs that somebody asked for, as they are or as they were."""
 
-    def __init__(self, pool: Pool, *, most_folded: int = MOST_FOLDED) -> None:
-        self._pool, self._most_folded = pool, most_folded
+    def __init__(self, connection: Connection, wanted: read.Wanted, moment: Moment | None) -> None:
+        self._connection, self._wanted = connection, wanted
+        self.moment = moment  # None: now
+
+    async def page(self, before: int | None, limit: int) -> list[Job]:
+        """Jobs in the order of their places, the newest first, from below the place `before`."""
+        return await read.page(self._connection, self._wanted, before=before, limit=limit)
+
+
+class Questions:
+    """Everything that may be asked, over one pool of connections.
+
+    `most_folded` bounds the events that an answer about the past may cost; `progress` gets (position reached, position
+    to reach) while they are folded.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        most_folded: int | None = MOST_FOLDED,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self._pool, self._most_folded, self._progress = pool, most_folded, progress
         self._travelling = asyncio.Lock()
 
     async def events(self, asked: EventsAsked) -> shapes.Events:
@@ -54,14 +77,14 @@ class Questions:
             raise Unknown(f"There is no job {job}.")
         return await self._events(Filter(job=job), asked.order == "desc", asked.limit, asked.cursor)
 
-    async def job(self, job: UUID, at: str | None) -> shapes.OneJob:
+    async def job(self, job: UUID, asked: JobAsked) -> shapes.OneJob:
         """A job. Raises Unknown, BadRequest, Busy."""
-        if at is None:
+        if asked.at is None:
             found, moment = await read.get(self._pool, job), None
         else:
             row = await self._pool.fetchrow(load(HERE, "pull_request_of"), job)
             about = About([row["repository_id"]], row["pull_request"]) if row else About([])
-            async with self._past(at, about) as (connection, moment):
+            async with self._past(asked.at, about) as (connection, moment):
                 found = await read.get(connection, job)
         if found is None:
             raise Unknown(f"There {'is' if moment is None else f'was, after event {moment.position},'} no job {job}.")
@@ -69,11 +92,22 @@ class Questions:
 
     async def jobs(self, asked: JobsAsked) -> shapes.Jobs:
         """A page of jobs. Raises BadRequest, Busy."""
-        wanted, about = await self._wanted(asked)
         before = parameters.position(asked.cursor)
-        async with self._tables(asked.at, about) as (connection, moment):
-            rows = await read.page(connection, wanted, before=before, limit=asked.limit + 1)
-        return _page(rows, asked.limit, moment)
+        async with self.table(asked) as table:
+            rows = await table.page(before, asked.limit + 1)
+        following = str(rows[asked.limit - 1].first_position) if len(rows) > asked.limit else None
+        return shapes.Jobs([shapes.job(row) for row in rows[: asked.limit]], following, shapes.at(table.moment))
+
+    @contextlib.asynccontextmanager
+    async def table(self, asked: JobsAsked) -> AsyncIterator[Table]:
+        """The jobs asked for, page by page. Raises BadRequest, Busy."""
+        wanted, about = await self._wanted(asked)
+        if asked.at is None:
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                yield Table(connection, wanted, None)
+        else:
+            async with self._past(asked.at, about) as (past, moment):
+                yield Table(past, wanted, moment)
 
     async def _events(self, wanted: Filter, newest_first: bool, limit: int, cursor: str | None) -> shapes.Events:
         after = parameters.position(cursor)
@@ -103,16 +137,6 @@ class Questions:
         return wanted, about
 
     @contextlib.asynccontextmanager
-    async def _tables(self, at: str | None, about: About | None) -> AsyncIterator[tuple[Connection, Moment | None]]:
-        """The job table as it is, or as it was."""
-        if at is None:
-            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-                yield connection, None
-        else:
-            async with self._past(at, about) as past:
-                yield past
-
-    @contextlib.asynccontextmanager
     async def _past(self, at: str, about: About | None) -> AsyncIterator[tuple[Connection, Moment]]:
         """The job table as it was. One at a time: each may fold many events, and others wait for the processor."""
         wanted = _moment("at", at)
@@ -125,10 +149,12 @@ class Questions:
                 raise BadRequest("at", str(error)) from error
             if about is not None:
                 await _trail_reaches(connection, moment)
-            elif moment.position > self._most_folded:
+            elif self._most_folded is not None and moment.position > self._most_folded:
                 raise self._too_far(moment)
             try:
-                async with as_it_was(connection, Jobs(), moment, about=about, most=self._most_folded):
+                async with as_it_was(
+                    connection, Jobs(), moment, about=about, most=self._most_folded, progress=self._progress
+                ):
                     yield connection, moment
             except TooFar as error:
                 raise self._too_far(moment) from error
@@ -180,8 +206,3 @@ def _moment(parameter: str, text: str) -> int | datetime:
         return read_moment(text, datetime.now(UTC), parameter)
     except BadFilter as error:
         raise BadRequest(parameter, str(error)) from error
-
-
-def _page(rows: list[Job], limit: int, moment: Moment | None) -> shapes.Jobs:
-    following = str(rows[limit - 1].first_position) if len(rows) > limit else None
-    return shapes.Jobs([shapes.job(row) for row in rows[:limit]], following, shapes.at(moment))

@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 
-from reviewbot.errors import FinalError
+from reviewbot.errors import ConfigError, FinalError
 from schema.log import as_persistence_errors
 from schema.sql import load
 
@@ -28,7 +28,7 @@ SECRET_LETTERS, CHECK_LETTERS = 43, 6  # what 256 and 32 bits take in base 62
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
-class TokenError(FinalError):
+class TokenError(ConfigError):
     """The token cannot be made or revoked."""
 
 
