@@ -26,6 +26,7 @@ from reviewbot import (
     local,
     logs,
     recovery_commands,
+    replay_commands,
     seal_commands,
     terminal,
     token_commands,
@@ -266,6 +267,7 @@ def rebuild(names: Sequence[str], everything: bool) -> None:
 main.add_command(seal_commands.verify_command)
 main.add_command(seal_commands.seal)
 main.add_command(audit_commands.audit)
+main.add_command(replay_commands.command)
 main.add_command(token_commands.group)
 main.add_command(key_commands.group)
 

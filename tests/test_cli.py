@@ -35,6 +35,7 @@ COMMANDS = (
     "review",
     "demo",
     "standin",
+    "replay",
     "rebuild",
     "audit",
     "audit history",

@@ -113,7 +113,7 @@ def _why_not(file: FileDiff) -> str | None:
 
 def _secret(file: FileDiff) -> str | None:
     # The old name counts too: the removed lines of a renamed .env are secrets still.
-    if any(_matches(_SECRET, path.lower()) for path in (file.old_path, file.new_path) if path is not None):
+    if any(matches(_SECRET, path.lower()) for path in (file.old_path, file.new_path) if path is not None):
         return "may hold secrets, by its name, and is never sent to a model"
     return None
 
@@ -146,7 +146,7 @@ def _by_name(file: FileDiff) -> str | None:
         (_VENDORED, "is vendored: other people's code"),
         (_GENERATED, "is generated, by its name"),
     )
-    return next((reason for spec, reason in kinds if _matches(spec, file.path)), None)
+    return next((reason for spec, reason in kinds if matches(spec, file.path)), None)
 
 
 def _by_marker(file: FileDiff) -> str | None:
@@ -183,9 +183,10 @@ _CHECKS: tuple[Callable[[FileDiff], str | None], ...] = (_secret, _no_lines, _by
 
 
 def _weight(file: FileDiff) -> tuple[bool, int]:
-    return not _matches(_NO_SOURCE, file.path), file.additions + file.deletions
+    return not matches(_NO_SOURCE, file.path), file.additions + file.deletions
 
 
-def _matches(spec: GitIgnoreSpec, path: str) -> bool:
+def matches(spec: GitIgnoreSpec, path: str) -> bool:
+    """Whether the patterns of a .gitignore mean a path."""
     # A pattern's "any folder" stops at a line end, and a path may have one.
     return spec.match_file(path.replace("\n", " "))

