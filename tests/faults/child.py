@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from reviewbot import check_runs, cli, publisher, story
+from reviewbot import check_runs, cli, publisher, story, worker
 from reviewbot.github.transport import Request, Transport
 from reviewbot.recorder import Outcome, Recorder
-from reviewbot.worker import read
+from reviewbot.review import ReviewJob
 from schema.log import Log
 
 DIED_AT = "died at: "
@@ -74,7 +74,7 @@ def freeze_at(wanted: str) -> None:
 
 def _count_steps(step: Steps) -> None:
     """Call `step` before and after each claim, append and request to GitHub."""
-    send, append, claim = Transport._counted, Log.append, read.claim
+    send, append, claim = Transport._counted, Log.append, worker.read.claim
 
     async def counted_send(self: Transport, request: Request, url: Any) -> Any:
         name = f"{request.method} {_shape(url.path)}"
@@ -98,7 +98,7 @@ def _count_steps(step: Steps) -> None:
 
     Transport._counted = counted_send  # type: ignore[method-assign]  # the point of this module
     Log.append = counted_append  # type: ignore[assignment]  # the point of this module
-    read.claim = counted_claim
+    worker.read.claim = counted_claim
 
 
 def _shape(path: str) -> str:
@@ -109,12 +109,22 @@ def _shape(path: str) -> str:
 
 
 def without_fence(_: str) -> None:
-    """The worker does not look whether the job is still its own before it posts."""
+    """The worker takes any job that it reads for its own, whoever has claimed it since."""
 
-    async def fence(_: story.Story) -> None:
+    async def load(self: story.Story) -> None:
+        self.job = ReviewJob.replay(self.row.job, await self._log.read_stream(self.row.job))
+        self._stale = False
+
+    story.Story.load = load  # type: ignore[method-assign]  # the point of this module
+
+
+def without_dropping(_: str) -> None:
+    """The worker goes on with reviews that it knows to be in other hands."""
+
+    def drop(_: worker._Running) -> None:
         return
 
-    story.Story.fence = fence  # type: ignore[method-assign]  # the point of this module
+    worker._Running.drop = drop  # type: ignore[method-assign]  # the point of this module
 
 
 def without_looking(_: str) -> None:
@@ -151,12 +161,11 @@ def without_waiting_for_the_commit(_: str) -> None:
 
 def without_handing_back(_: str) -> None:
     """A worker that stops says nothing about the reviews that it drops."""
-    from reviewbot.worker import Worker
 
     async def stop(*_: Any, **__: Any) -> None:
         os._exit(0)
 
-    Worker.stop = stop  # type: ignore[method-assign]  # the point of this module
+    worker.Worker.stop = stop  # type: ignore[method-assign]  # the point of this module
 
 
 CHANGES: dict[str, Callable[[str], None]] = {
@@ -164,6 +173,7 @@ CHANGES: dict[str, Callable[[str], None]] = {
     "crash-after": crash_after,
     "freeze-at": freeze_at,
     "without-fence": without_fence,
+    "without-dropping": without_dropping,
     "without-looking": without_looking,
     "without-adopting": without_adopting,
     "without-waiting-for-the-commit": without_waiting_for_the_commit,
