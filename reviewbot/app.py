@@ -152,11 +152,14 @@ class Service:
         """Everything that the role asks for is at work when this returns."""
         began = time.monotonic()
         settings = self.settings
-        self.pool = await open_pool(self._url, size=settings.concurrency * 2 + 8, name="reviewbot serve")
+        process = uuid4()
+        self.pool = await open_pool(
+            self._url, size=settings.concurrency * 2 + 8, name="reviewbot serve", process=str(process)
+        )
         self._stack.push_async_callback(self.pool.close)
         self.log = Log(self.pool)
         self._stack.push_async_callback(self.log.close)
-        self._processes = Processes(self.pool, uuid4(), settings.instance)
+        self._processes = Processes(self.pool, process, settings.instance)
         vault = None if settings.role == "projector" else await open_vault(settings.keys, self.pool)
         wake_log, wake_projected = Hub(), Hub()
         if settings.role in ("all", "projector"):
@@ -183,7 +186,7 @@ class Service:
             self._spawn(recovery.run())
         elif settings.role == "web" and not slug:
             slug = await ask_slug(await self._github())
-        self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}))
+        self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}, process=str(process)))
         self._spawn(keep_gauges(self.pool, self.log, self.metrics))
         self._server = Server(settings, slug, self.pool, self.log, self.metrics, vault=vault, version=our_version())
         await self._server.start()

@@ -30,17 +30,20 @@ class Hub:
             wake()
 
 
-async def listen(url: str, channels: Mapping[str, Wake], *, retry_seconds: float = 1.0) -> None:
-    """Call the channel's `Wake` at every notification, over one connection that is made again whenever it is lost."""
+async def listen(url: str, channels: Mapping[str, Wake], *, process: str, retry_seconds: float = 1.0) -> None:
+    """Call the channel's `Wake` at every notification, over one connection that is made again whenever it is lost.
+
+    Those that `process` signed itself are left alone: it has woken its own loops already, and sooner.
+    """
     while True:
         try:
-            await _listen_once(url, channels)
+            await _listen_once(url, channels, process)
         except OperationalError as error:
             logger.warning("no hints from the database for now", error=str(error))
         await asyncio.sleep(retry_seconds)
 
 
-async def _listen_once(url: str, channels: Mapping[str, Wake]) -> None:
+async def _listen_once(url: str, channels: Mapping[str, Wake], process: str) -> None:
     ended = asyncio.Event()
     with as_persistence_errors():
         connection = await connect(url, application_name="reviewbot listen")
@@ -48,9 +51,19 @@ async def _listen_once(url: str, channels: Mapping[str, Wake]) -> None:
         connection.add_termination_listener(lambda _: ended.set())
         with as_persistence_errors():
             for channel, wake in channels.items():
-                await connection.add_listener(channel, lambda *_, wake=wake: wake())
+                await connection.add_listener(channel, _others(process, wake))
         for wake in channels.values():
             wake()  # something may have happened while nobody listened
         await ended.wait()
     finally:
         connection.terminate()
+
+
+def _others(process: str, wake: Wake) -> Callable[..., None]:
+    """A listener of asyncpg: (connection, pid, channel, payload)."""
+
+    def heard(_connection: object, _pid: int, _channel: str, sender: object) -> None:
+        if sender != process:
+            wake()
+
+    return heard

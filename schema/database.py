@@ -23,10 +23,18 @@ async def _leave(connection: Any) -> None:
 
 
 async def open_pool(
-    url: str, *, size: int = 10, role: str | None = ROLE, name: str = "reviewbot"
+    url: str, *, size: int = 10, role: str | None = ROLE, name: str = "reviewbot", process: str = ""
 ) -> asyncpg.Pool[asyncpg.Record]:
-    """A pool on a migrated database. `role` None keeps the rights of the URL's own user (migrations, rebuilds)."""
-    settings = {"application_name": name, "idle_in_transaction_session_timeout": "30s", **PLANNER}
+    """A pool on a migrated database. `role` None keeps the rights of the URL's own user (migrations, rebuilds).
+
+    `process` signs the notifications of its appends and projectors, so that who sent one need not heed it.
+    """
+    settings = {
+        "application_name": name,
+        "idle_in_transaction_session_timeout": "30s",
+        "reviewbot.process": process,
+        **PLANNER,
+    }
     if role:
         settings["role"] = role
     return await asyncpg.create_pool(

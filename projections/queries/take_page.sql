@@ -21,6 +21,6 @@ moved as (
     set position = coalesce((select max(position) from page), c.position), fault = $4
     from mine
     where c.projection = mine.projection and (exists (select from page) or c.fault is distinct from $4)
-    returning pg_notify('projected', c.projection) -- the other nodes hear of it at the commit
+    returning pg_notify('projected', current_setting('reviewbot.process', true)) -- at the commit, for the other nodes
 )
 select * from page order by position

@@ -10,4 +10,4 @@ insert into event (position, stream, version, topic, data, actor, correlation)
 select position, id, 1, 'TokenCreated',
        json_strip_nulls(json_build_object('name', name, 'expires_at', expires_at)), $5, id
 from token, head
-returning pg_notify('log', '')
+returning pg_notify('log', current_setting('reviewbot.process', true))

@@ -8,4 +8,4 @@ head as (
 insert into event (position, stream, version, topic, data, actor, correlation)
 select position, id, 2, 'TokenRevoked', json_build_object('name', name), $2, id
 from token, head
-returning stream, pg_notify('log', '')
+returning stream, pg_notify('log', current_setting('reviewbot.process', true))

@@ -26,5 +26,5 @@ stored as (
     from fresh, head
     order by n
 )
-select base, array(select unit from taken) as conflicts, '{}'::int[] as duplicates, pg_notify('log', '')
+select base, array(select unit from taken) as conflicts, '{}'::int[] as duplicates, pg_notify('log', current_setting('reviewbot.process', true))
 from head

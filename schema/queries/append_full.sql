@@ -51,5 +51,5 @@ kept as (
     where unit not in (select unit from refused)
     on conflict do nothing
 )
-select base, array(select unit from taken) as conflicts, array(select unit from known) as duplicates, pg_notify('log', '')
+select base, array(select unit from taken) as conflicts, array(select unit from known) as duplicates, pg_notify('log', current_setting('reviewbot.process', true))
 from head
