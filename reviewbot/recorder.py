@@ -11,7 +11,7 @@ from eventsourcing.persistence import OperationalError, ProgrammingError, Stored
 
 from reviewbot.review import AlreadyRequested, ReviewJob, delivery_stream
 from reviewbot.webhooks.catalog import decide
-from reviewbot.webhooks.incoming import Ignored, Incoming, NotUnderstood, Request, Told
+from reviewbot.webhooks.incoming import Ignored, Incoming, NotUnderstood, Request, Requests, Told
 from schema.codec import FactMapper, Recorded, encode
 from schema.events import DeliveryIgnored, DeliveryParked, Fact
 from schema.inbox import Delivery
@@ -52,7 +52,9 @@ class Recorder:
         try:
             match await decide(incoming):
                 case Request() as request:
-                    return await self._request(raw, incoming, request)
+                    return await self._request(raw, incoming, (request,))
+                case Requests(several):
+                    return await self._request(raw, incoming, several)
                 case Told(facts):
                     await self._tell(raw, _meta(raw, incoming), facts)
                     return Outcome("recorded")
@@ -63,27 +65,36 @@ class Recorder:
         except ProgrammingError as error:  # a text or number that JSON can hold and Postgres cannot
             return await self._park(raw, incoming, f"it cannot be stored: {error}")
 
-    async def _request(self, raw: Delivery, incoming: Incoming, request: Request) -> Outcome:
-        """Ask for the review, at first as if nobody had before; the log says when somebody has."""
-        history: Sequence[Recorded] = ()
+    async def _request(self, raw: Delivery, incoming: Incoming, requests: Sequence[Request]) -> Outcome:
+        """Ask for the reviews, at first as if nobody had before; the log says when somebody has.
+
+        The outcome names the first job that there is something new about.
+        """
+        histories: dict[UUID, Sequence[Recorded]] = {}
         for _ in range(ROUNDS):
-            job = ReviewJob.replay(request.job, history)
-            try:
-                job.ask(request.fact)
-            except AlreadyRequested as error:
-                reason = f"the same review is {error.state} already"
-                await self._ignore(raw, incoming, Ignored(reason), job=request.job)
-                return Outcome("duplicate", request.job, reason)
-            events = [self._mapper.to_stored_event(event) for event in job.collect_events()]
+            asked, events, refused = [], [], []
+            for request in requests:
+                job = ReviewJob.replay(request.job, histories.get(request.job, ()))
+                try:
+                    job.ask(request.fact)
+                except AlreadyRequested as error:
+                    refused.append(error)
+                    continue
+                asked.append(request.job)
+                events += [self._mapper.to_stored_event(event) for event in job.collect_events()]
+            if not asked:
+                reason = f"the same review is {refused[0].state} already"
+                await self._ignore(raw, incoming, Ignored(reason), job=requests[0].job)
+                return Outcome("duplicate", requests[0].job, reason)
             try:
                 await self._log.append(events, _meta(raw, incoming), delivery=raw)
             except DuplicateDelivery as error:
-                return Outcome("duplicate", request.job, str(error))
+                return Outcome("duplicate", asked[0], str(error))
             except VersionConflict:
-                history = await self._log.read_stream(request.job)
+                histories = {request.job: await self._log.read_stream(request.job) for request in requests}
                 continue
-            return Outcome("queued", request.job)
-        raise OperationalError(f"job {request.job} changed {ROUNDS} times while it was asked for")
+            return Outcome("queued", asked[0])
+        raise OperationalError(f"job {requests[0].job} changed {ROUNDS} times while it was asked for")
 
     async def _ignore(self, raw: Delivery, incoming: Incoming, ignored: Ignored, *, job: UUID | None = None) -> Outcome:
         envelope = incoming.envelope

@@ -16,7 +16,18 @@ from reviewbot.review import job_id
 from reviewbot.server import Limits
 from schema import events as e
 from schema.log import Log
-from tests.deliveries import OLD_SECRET, Answer, Headers, event_of, proper_headers, read_answer, request, sample, sign
+from tests.deliveries import (
+    APP_ID,
+    OLD_SECRET,
+    Answer,
+    Headers,
+    event_of,
+    proper_headers,
+    read_answer,
+    request,
+    sample,
+    sign,
+)
 from tests.helpers import INSTALLATION, wait_until
 from tests.intake import Pool, Service, serving
 
@@ -64,6 +75,20 @@ async def test_a_push_is_queued_and_its_delivery_kept_as_it_came(service: Servic
     headers = await service.pool.fetchval("select headers from inbox")
     assert b'"X-GitHub-Hook-ID":"292430182"' in headers
     assert b"ignature" not in headers
+
+
+async def test_all_checks_of_a_commit_in_two_pull_requests_are_rerun_at_once_and_each_only_once(
+    service: Service,
+) -> None:
+    rerun = sample("check_suite.rerequested", check_suite__app={"id": APP_ID}, sender__type="User")
+    (named,) = rerun["check_suite"]["pull_requests"]
+    await service.deliver(rerun, "check_suite")
+    rerun["check_suite"]["pull_requests"] = [named, named | {"number": 8}]
+    for expected in ((202, "queued"), (200, "duplicate")):
+        answer = await service.deliver(rerun, "check_suite")
+        assert (answer.status, answer.json["status"]) == expected
+    requests = [fact for fact in await service.facts() if isinstance(fact, e.ReviewRequested)]
+    assert [fact.pull_request for fact in requests] == [2, 8]
 
 
 @pytest.mark.parametrize("name", ["pull_request.closed", "installation.created"])

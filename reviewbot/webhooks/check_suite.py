@@ -15,11 +15,14 @@ from reviewbot.webhooks.incoming import (
     Number,
     Ref,
     Repository,
+    Requests,
     Sha,
     decides,
 )
 
 router = Router()
+
+MOST = 20  # pull requests of one commit that are reviewed again at one request
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -55,24 +58,29 @@ async def asked_again(incoming: Incoming) -> Decision:
         return Ignored("the check suite belongs to another App", head_sha=suite.head_sha)
     if payload.sender.is_bot:
         return Ignored(f"a bot did this ({payload.sender.login})", head_sha=suite.head_sha)
-    number = await _pull_request(incoming, payload)
-    if number is None:
+    numbers = await _pull_requests(incoming, payload)
+    if not numbers:
         return Ignored("the commit belongs to no pull request that was reviewed", head_sha=suite.head_sha)
-    return incoming.request(
-        installation=payload.installation.id,
-        repository=payload.repository,
-        pull_request=number,
-        head_sha=suite.head_sha,
-        trigger="check_suite_rerequested",
-        asked_at=suite.updated_at,
-        key=f"check_suite:{suite.id}:{suite.updated_at.isoformat()}",
-    )
+    requests = [
+        incoming.request(
+            installation=payload.installation.id,
+            repository=payload.repository,
+            pull_request=number,
+            head_sha=suite.head_sha,
+            trigger="check_suite_rerequested",
+            asked_at=suite.updated_at,
+            key=f"check_suite:{suite.id}:{suite.updated_at.isoformat()}",
+        )
+        for number in numbers
+    ]
+    return Requests(tuple(requests)) if len(requests) > 1 else requests[0]
 
 
-async def _pull_request(incoming: Incoming, payload: Payload) -> int | None:
+async def _pull_requests(incoming: Incoming, payload: Payload) -> list[int]:
     """As GitHub says, who names none for forks and may name one of another repository; else as we remember."""
-    for pull in payload.check_suite.pull_requests or ():
-        if pull.base.repo.id == payload.repository.id:
-            return pull.number
-    before = await incoming.known.request_of_head(payload.repository.id, payload.check_suite.head_sha)
-    return before.pull_request if before else None
+    named = [
+        pull.number for pull in payload.check_suite.pull_requests or () if pull.base.repo.id == payload.repository.id
+    ]
+    if not named:
+        named = await incoming.known.pull_requests_of_head(payload.repository.id, payload.check_suite.head_sha)
+    return list(dict.fromkeys(named))[:MOST]

@@ -87,6 +87,12 @@ class Request(msgspec.Struct, frozen=True):
     job: UUID
 
 
+class Requests(msgspec.Struct, frozen=True):
+    """Reviews of several pull requests are asked for at once: a commit may stand in more than one."""
+
+    each: tuple[Request, ...]
+
+
 class Told(msgspec.Struct, frozen=True):
     """Facts to remember."""
 
@@ -101,7 +107,7 @@ class Ignored(msgspec.Struct, frozen=True):
     head_sha: str | None = None
 
 
-Decision: TypeAlias = Request | Told | Ignored
+Decision: TypeAlias = Request | Requests | Told | Ignored
 
 
 class NotUnderstood(Exception):

@@ -24,8 +24,8 @@ class Known:
                 return fact
         return None
 
-    async def request_of_head(self, repository_id: int, head_sha: str) -> ReviewRequested | None:
-        """The newest request for a commit, or None when it was never reviewed."""
+    async def pull_requests_of_head(self, repository_id: int, head_sha: str) -> list[int]:
+        """The pull requests in which a commit was to be reviewed, the newest request first."""
         with as_persistence_errors():
-            job = await self._pool.fetchval(load("reviewbot.webhooks", "find_job"), repository_id, head_sha)
-        return None if job is None else await self.request(job)
+            rows = await self._pool.fetch(load("reviewbot.webhooks", "find_pull_requests"), repository_id, head_sha)
+        return [row["pull_request"] for row in rows]

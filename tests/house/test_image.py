@@ -141,9 +141,7 @@ def test_the_app_can_write_nowhere_and_gain_no_rights(services: dict[str, Any]) 
     assert all(port.startswith("127.0.0.1:") for port in app["ports"])
 
 
-def test_key_and_checkpoints_outlive_the_container(
-    services: dict[str, Any], last_stage: dict[str, list[str]]
-) -> None:
+def test_key_and_checkpoints_outlive_the_container(services: dict[str, Any], last_stage: dict[str, list[str]]) -> None:
     (folder,) = re.findall(r"DATA_DIR=(\S+)", last_stage["ENV"][0])
     assert f"data:{folder}" in services["app"]["volumes"]
     # A volume takes its owner from the image's folder of that name.

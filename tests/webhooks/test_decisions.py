@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reviewbot.review import job_id
 from reviewbot.webhooks.catalog import ROUTERS, decide
-from reviewbot.webhooks.incoming import App, Decision, Ignored, Incoming, NotUnderstood, Request, Told
+from reviewbot.webhooks.incoming import App, Decision, Ignored, Incoming, NotUnderstood, Request, Requests, Told
 from reviewbot.webhooks.issue_comment import spoken_command
 from reviewbot.webhooks.known import Known
 from schema import events as e
@@ -34,7 +34,7 @@ class Unasked:
     async def request(self, job: UUID) -> e.ReviewRequested | None:
         raise AssertionError("nothing had to be looked up")
 
-    async def request_of_head(self, repository_id: int, head_sha: str) -> e.ReviewRequested | None:
+    async def pull_requests_of_head(self, repository_id: int, head_sha: str) -> list[int]:
         raise AssertionError("nothing had to be looked up")
 
 
@@ -304,6 +304,16 @@ async def test_rerunning_all_checks_takes_the_pull_request_that_github_names() -
     assert decided.fact.asked_at == datetime(2019, 5, 15, 15, 21, 14, tzinfo=UTC)
 
 
+async def test_rerunning_all_checks_of_a_commit_in_two_pull_requests_takes_both() -> None:
+    payload = sample("check_suite.rerequested", **BY_A_PERSON)
+    (named,) = payload["check_suite"]["pull_requests"]
+    payload["check_suite"]["pull_requests"] = [named, named | {"number": 8}, named]
+    decided = await decision(payload, "check_suite")
+    assert isinstance(decided, Requests)
+    assert [request.fact.pull_request for request in decided.each] == [PULL, 8]
+    assert len({request.job for request in decided.each}) == 2
+
+
 async def test_a_pull_request_into_another_repository_is_not_the_one_to_rerun(log: Log, pool: Pool) -> None:
     payload = sample("check_suite.rerequested", **BY_A_PERSON)
     payload["check_suite"]["pull_requests"][0]["base"]["repo"]["id"] = 999
@@ -319,6 +329,12 @@ async def test_rerunning_all_checks_of_a_fork_takes_the_pull_request_that_we_rev
     decided = await decision(payload, "check_suite", Known(log, pool))
     assert isinstance(decided, Request)
     assert decided.fact.pull_request == 11
+    other = requested(pull_request=12, repository_id=PULL_REPOSITORY, head_sha=HEAD)
+    await append(log, job_of(other), other)
+    await project(pool)
+    both = await decision(payload, "check_suite", Known(log, pool))
+    assert isinstance(both, Requests)
+    assert [request.fact.pull_request for request in both.each] == [12, 11]
     payload["check_suite"]["head_sha"] = "c" * 40
     reason = ignored(await decision(payload, "check_suite", Known(log, pool)))
     assert reason == "the commit belongs to no pull request that was reviewed"
