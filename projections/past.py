@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -44,13 +45,6 @@ class Moment(msgspec.Struct, frozen=True):
     recorded_at: datetime | None  # of that event
 
 
-class About(msgspec.Struct, frozen=True):
-    """Some repositories, by their ids, or one pull request of theirs."""
-
-    repositories: list[int]
-    pull_request: int | None = None
-
-
 async def find(connection: Connection, at: int | datetime) -> Moment:
     """The moment of a position, or the last one at or before a time. Raises NoSuchMoment.
 
@@ -75,15 +69,14 @@ async def as_it_was(
     projection: Projection,
     moment: Moment,
     *,
-    about: About | None = None,
+    streams: list[UUID] | None = None,
     most: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AsyncIterator[None]:
     """Within this block the connection reads the projection's tables as they were; whatever it writes is undone.
 
-    `about` folds only what concerns some repositories. That is right for a projection whose rows of a pull request
-    follow from what the log says about it, as those of `jobs` do; the trail must have reached the moment. `progress`
-    gets (position reached, position of the moment) after each page. Raises TooFar when more than `most` events would
+    With `streams` only those are folded: then the rows that follow from them alone are right, such as the jobs of a
+    pull request from all that is said about it. `progress` gets (position reached, position of the moment) after each page. Raises TooFar when more than `most` events would
     have to be folded, FoldError at an event that cannot be taken in, and NoRoom.
     """
     transaction = connection.transaction()
@@ -95,7 +88,7 @@ async def as_it_was(
         except asyncpg.InsufficientPrivilegeError as error:
             raise NoRoom from error
         done = 0
-        async with contextlib.aclosing(_pages(connection, moment.position, about)) as pages:
+        async with contextlib.aclosing(_pages(connection, moment.position, streams)) as pages:
             async for page in pages:
                 done += len(page)
                 if most is not None and done > most:
@@ -107,10 +100,12 @@ async def as_it_was(
         await transaction.rollback()
 
 
-async def _pages(connection: Connection, until: int, about: About | None) -> AsyncGenerator[list[Recorded], None]:
-    if about is None:
+async def _pages(
+    connection: Connection, until: int, streams: list[UUID] | None
+) -> AsyncGenerator[list[Recorded], None]:
+    if streams is None:
         events = await connection.cursor(load(HERE, "up_to"), until)
     else:
-        events = await connection.cursor(load(HERE, "concerning"), until, about.repositories, about.pull_request)
+        events = await connection.cursor(load(HERE, "of_streams"), until, streams)
     while rows := await events.fetch(PAGE):
         yield recorded(rows)

@@ -10,12 +10,13 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from projections.base import Connection
 from projections.jobs import read
 from projections.jobs.project import Jobs
 from projections.jobs.rows import Job
-from projections.past import About, Moment, NoSuchMoment, TooFar, as_it_was, find
+from projections.past import Moment, NoSuchMoment, TooFar, as_it_was, find
 from reviewbot.api import parameters, shapes
 from reviewbot.api.parameters import BadRequest, EventsAsked, JobAsked, JobEventsAsked, JobsAsked
 from reviewbot.audit.filters import BadFilter, Filter, read_moment
@@ -36,6 +37,13 @@ class Unknown(FinalError):
 
 class Busy(RetryableError):
     """The same question may be asked again in a moment."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """The part of the log that decides about an answer: what concerns repositories, or one pull request of theirs."""
+
+    repositories: list[int]
+    pull_request: int | None = None
 
 
 class Table:
@@ -147,17 +155,25 @@ class Questions:
                 moment = await find(connection, wanted)
             except NoSuchMoment as error:
                 raise BadRequest("at", str(error)) from error
-            if about is not None:
-                await _trail_reaches(connection, moment)
-            elif self._most_folded is not None and moment.position > self._most_folded:
+            if about is None and self._most_folded is not None and moment.position > self._most_folded:
                 raise self._too_far(moment)
+            streams = None if about is None else await self._streams(connection, about, moment)
             try:
                 async with as_it_was(
-                    connection, Jobs(), moment, about=about, most=self._most_folded, progress=self._progress
+                    connection, Jobs(), moment, streams=streams, most=self._most_folded, progress=self._progress
                 ):
                     yield connection, moment
             except TooFar as error:
                 raise self._too_far(moment) from error
+
+    async def _streams(self, connection: Connection, about: About, moment: Moment) -> list[UUID]:
+        """The streams that decide. Read beforehand, so that no lock on the trail is held while they are folded."""
+        await _trail_reaches(connection, moment)
+        most = None if self._most_folded is None else self._most_folded + 1
+        rows = await connection.fetch(load(HERE, "streams_about"), about.repositories, about.pull_request, most)
+        if len(rows) == most:  # each has an event at least
+            raise self._too_far(moment)
+        return [row["stream"] for row in rows]
 
     def _too_far(self, moment: Moment) -> BadRequest:
         return BadRequest(

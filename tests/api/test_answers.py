@@ -10,12 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from projections.jobs.project import Jobs
-from projections.past import About, as_it_was, find
+from projections.past import as_it_was, find
 from reviewbot.api.door import Api
 from reviewbot.api.questions import Questions
 from schema import events as e
 from schema.events import FACTS
 from schema.log import Log
+from schema.sql import load
 from tests.api.ground import Client, description
 from tests.helpers import HEAD, START, append, job_of, meta, project, requested
 from tests.intake import Pool
@@ -200,7 +201,9 @@ async def test_folding_only_what_concerns_a_pull_request_gives_its_rows_as_foldi
         async with as_it_was(connection, Jobs(), middle):
             whole = {pull: await connection.fetch(query, *pull) for pull in pulls}
         for repository, number in pulls:
-            async with as_it_was(connection, Jobs(), middle, about=About([repository], number)):
+            rows = await connection.fetch(load("reviewbot.api", "streams_about"), [repository], number, None)
+            streams = [row["stream"] for row in rows]
+            async with as_it_was(connection, Jobs(), middle, streams=streams):
                 assert await connection.fetch(query, repository, number) == whole[repository, number]
 
 
