@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from reviewbot import local
+from reviewbot.findings import Located
+from reviewbot.invisible import show_invisible
 
 Tell = Callable[[int, int], None]  # how many are done, how many there are
 
@@ -31,26 +34,46 @@ def counting(unit: str) -> Progress:
 
 
 def print_review(found: local.LocalReview, console: Console) -> None:
-    """A local review: its findings, what was left out, and a line that sums up."""
-    colours = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
-    for located in found.verdict.located:
-        finding = located.finding
-        line = located.anchor.start_line or located.anchor.line if located.anchor else finding.line
-        place = finding.path if line is None else f"{finding.path}:{line}"
-        colour = colours[finding.severity]
-        console.print(
-            f"[{colour}]{finding.severity}[/{colour}] [bold]{escape(place)}[/bold] {escape(finding.title)}",
-            highlight=False,
-        )
-        if finding.body:
-            console.print(f"    {escape(finding.body)}", highlight=False)
-    for note in found.verdict.notes:
-        console.print(f"[yellow]note[/yellow] {escape(note)}", highlight=False)
-    for left in found.left_out:
-        console.print(f"[dim]left out {escape(left.path)}: it {escape(left.reason)}[/dim]", highlight=False)
+    """A local review: summary, findings, what was left out, and a line that sums up.
+
+    A model may write what moves the cursor, hides text or looks like a line of ours. So no character is printed that
+    cannot be seen, nothing is taken for markup, and all that may have several lines stands indented.
+    """
     verdict = found.verdict
+    if verdict.summary:
+        console.print(_block(verdict.summary))
+    for located in verdict.located:
+        _print_finding(located, console)
+    for note in verdict.notes:
+        console.print(Text.assemble(("note", "yellow"), " ", _line(note)))
+    for left in found.left_out:
+        console.print(Text(f"left out {_line(left.path)}: it {_line(left.reason)}", "dim"))
     console.print(
-        f"{len(verdict.located)} findings in {found.change}: {len(found.reviewed)} files reviewed, "
-        f"{len(found.left_out)} left out, by {verdict.provider} ({verdict.model}).",
-        highlight=False,
+        Text(
+            f"{len(verdict.located)} findings in {_line(found.change)}: {len(found.reviewed)} files reviewed, "
+            f"{len(found.left_out)} left out, by {verdict.provider} ({_line(verdict.model)})."
+        )
     )
+
+
+_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
+
+
+def _print_finding(located: Located, console: Console) -> None:
+    finding = located.finding
+    line = located.anchor.start_line or located.anchor.line if located.anchor else finding.line
+    place = _line(finding.path) if line is None else f"{_line(finding.path)}:{line}"
+    severity = (finding.severity, _COLOURS[finding.severity])
+    console.print(Text.assemble(severity, " ", (place, "bold"), " ", _line(finding.title)))
+    if finding.body:
+        console.print(_block(finding.body))
+    if located.anchor is None:
+        console.print(_block(f"No place on the diff: {located.note}.", "dim"))
+
+
+def _line(text: str) -> str:
+    return " ".join(show_invisible(text).split())
+
+
+def _block(text: str, style: str = "") -> Padding:
+    return Padding(Text(show_invisible(text), style), (0, 0, 0, 4))
