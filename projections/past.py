@@ -76,8 +76,9 @@ async def as_it_was(
     """Within this block the connection reads the projection's tables as they were; whatever it writes is undone.
 
     With `streams` only those are folded: then the rows that follow from them alone are right, such as the jobs of a
-    pull request from all that is said about it. `progress` gets (position reached, position of the moment) after each page. Raises TooFar when more than `most` events would
-    have to be folded, FoldError at an event that cannot be taken in, and NoRoom.
+    pull request from all that is said about it. `progress` gets (position reached, position of the moment) after each
+    page. Raises TooFar when more than `most` events would have to be folded, FoldError at an event that cannot be taken
+    in, and NoRoom.
     """
     transaction = connection.transaction()
     await transaction.start()
