@@ -25,6 +25,7 @@ from projections.rebuild import rebuild as replay
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
+from reviewbot.erasure import make_eraser
 from reviewbot.errors import ConfigError, RetryableError
 from reviewbot.gauges import keep_gauges
 from reviewbot.github.client import GitHub
@@ -171,6 +172,7 @@ class Service:
             sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
             wake_log.add(sealer.wake)
             self._spawn(sealer.run())
+            self._spawn(make_eraser(settings.keys, self.pool, self.log, self._processes, self.metrics).run())
         self.log.on_append(wake_log)
         slug = settings.github.slug
         if settings.role in ("all", "worker"):

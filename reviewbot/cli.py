@@ -270,6 +270,7 @@ main.add_command(audit_commands.audit)
 main.add_command(replay_commands.command)
 main.add_command(token_commands.group)
 main.add_command(key_commands.group)
+main.add_command(key_commands.erase_command)
 
 
 @main.group()

@@ -102,6 +102,7 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
     key_old: Secret | None
     key_file: Path | None  # None: the key must be given, because the database is not our own
     erasure_file: Path
+    erase_after_days: int  # from the deletion of an installation
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -391,4 +392,5 @@ def _keys(read: _Reader, role: Role, data_dir: Path) -> KeySettings:
         key_old=given["ENCRYPTION_KEY_OLD"],
         key_file=data_dir / "encryption.key" if embedded else None,
         erasure_file=Path(read.text("ERASURE_FILE") or data_dir / "erasures.jsonl").expanduser(),
+        erase_after_days=read.number("ERASE_AFTER_DAYS"),
     )

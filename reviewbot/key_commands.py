@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -15,10 +16,14 @@ from reviewbot import config, logs, terminal
 from reviewbot.app import database
 from reviewbot.commands import EXIT_FINDINGS, run
 from reviewbot.config import Settings
+from reviewbot.erasure import erase_installation
 from reviewbot.errors import ConfigError
 from reviewbot.keyrings import make_keyring
 from schema.database import open_pool
+from schema.erasures import Erasures, erase_again
 from schema.keys import Changed, Keyring, WrongKey
+from schema.log import Log
+from schema.outside import OutsideError
 from schema.rotation import rotate
 from schema.sql import load
 
@@ -99,6 +104,45 @@ def told(found: Sequence[Wrapping], keyring: Keyring) -> list[str]:
     return lines if found else [*lines, "There are no data keys yet."]
 
 
+@click.command(name="erase")
+@click.argument("installation", type=click.IntRange(0, 2**63 - 1), required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--again", is_flag=True, help="Destroy every key that ERASURE_FILE lists and a backup brought back.")
+def erase_command(installation: int | None, yes: bool, again: bool) -> None:
+    """Make all texts of an installation unreadable, for ever: deliveries, prompts, diffs, answers, reviews as posted.
+
+    Its open reviews end as cancelled, its data key is destroyed, and ERASURE_FILE remembers that, so that no backup
+    brings the key back. Events, jobs and Check Runs stay. Installation 0 stands for deliveries that name none. The
+    service does it by itself ERASE_AFTER_DAYS after an installation was deleted.
+
+    Not promised: who has a backup or WAL from before and the ENCRYPTION_KEY of that time can still read.
+    """
+
+    async def command() -> None:
+        async with _opened() as (settings, pool):
+            erasures = Erasures(settings.keys.erasure_file)
+            if again:
+                async with pool.acquire() as connection:
+                    returned = await erase_again(connection, erasures, "operator")
+                click.echo(f"{len(returned)} keys had come back, and are destroyed.")
+            if installation is not None:
+                click.echo(await _erased(pool, erasures, installation, yes=yes))
+
+    if (installation is None) != again:
+        raise click.UsageError("Give an installation, or --again.")
+    run(command)
+
+
+async def _erased(pool: Pool, erasures: Erasures, installation: int, *, yes: bool) -> str:
+    if await pool.fetchrow(load("schema.queries", "find_key"), installation) is None:
+        raise ConfigError(f"Installation {installation} has no data key: it has no texts, or they are erased already.")
+    if not yes:
+        question = f"Make all texts of installation {installation} unreadable for ever?"
+        await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+    await erase_installation(pool, Log(pool), erasures, installation, "operator")
+    return f"The texts of installation {installation} are erased. Written down in {erasures.path}; keep that file."
+
+
 @contextlib.asynccontextmanager
 async def _opened() -> AsyncIterator[tuple[Settings, Pool]]:
     settings = config.load(role="projector")
@@ -107,5 +151,7 @@ async def _opened() -> AsyncIterator[tuple[Settings, Pool]]:
         pool = await open_pool(url, size=2)
         try:
             yield settings, pool
+        except OutsideError as error:
+            raise ConfigError(f"Nothing was erased: {error}.") from error
         finally:
             await pool.close()

@@ -8,8 +8,9 @@ import asyncpg
 
 from reviewbot.config import KeySettings
 from reviewbot.errors import ConfigError
+from schema.erasures import Erasures, erase_again
 from schema.keys import KEY_BYTES, Keyring
-from schema.outside import make_once
+from schema.outside import OutsideError, make_once
 from schema.sql import load
 from schema.vault import Vault
 
@@ -21,7 +22,15 @@ def make_keyring(settings: KeySettings) -> Keyring:
 
 
 async def open_vault(settings: KeySettings, pool: asyncpg.Pool[asyncpg.Record]) -> Vault:
-    """The vault behind a pool. Raises ConfigError when the configured keys do not open every data key."""
+    """The vault behind a pool, once every key that was erased is gone again, should a backup have brought it back.
+
+    Raises ConfigError when the configured keys do not open every data key, or the erasures cannot be read.
+    """
+    try:
+        async with pool.acquire() as connection:
+            await erase_again(connection, Erasures(settings.erasure_file), "operator")
+    except OutsideError as error:
+        raise ConfigError(f"It cannot be told which keys were erased: {error}.") from error
     keyring = make_keyring(settings)
     for row in await pool.fetch(load("schema.queries", "count_keys")):
         if row["fingerprint"] not in keyring.fingerprints:

@@ -104,6 +104,11 @@ class Metrics:
             "1 while this process refuses to seal the log, or cannot; its log says why.",
             registry=self.registry,
         )
+        self.installations_erased = Counter(
+            "reviewbot_installations_erased_total",
+            "Deleted installations whose texts were erased here when their time was over.",
+            registry=self.registry,
+        )
         # projection: a name of the catalog
         self.projection_lag = Gauge(
             "reviewbot_projection_lag_events",

@@ -92,6 +92,7 @@ VARIABLES = (
         computed="DATA_DIR/erasures.jsonl",
         meaning="Where it is written down outside the database whose texts were erased; it only grows.",
     ),
+    _number("ERASE_AFTER_DAYS", 30, 0, 3_650, "How long after an installation is deleted its texts are erased."),
     Variable(name="HOST", default="0.0.0.0", meaning="The address to listen on."),  # noqa: S104 - meant for containers
     _number("PORT", 3000, 0, 65_535, "The port to listen on; 0 takes any free one."),
     _secret("METRICS_TOKEN", "When set, /metrics asks for it as a bearer token."),

@@ -1,6 +1,8 @@
-"""The list of destroyed keys outside the database, so that an old backup does not bring one back.
+"""Erasures: a data key is destroyed, which the log records and a list outside the database remembers.
 
-The file only grows. Each line is an object of JSON with
+The list keeps an old backup from bringing a key back.
+
+Its file only grows. Each line is an object of JSON with
 
     installation  whose texts were erased
     key           the id of the destroyed data key, a UUID: what must never be in the table data_key again
@@ -12,13 +14,24 @@ anything is read or served.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4, uuid5
 
 import msgspec
+import structlog
 
+from schema.codec import encode
+from schema.events import InstallationErased
 from schema.outside import OutsideError, append_line
+from schema.sql import load
+from schema.tree import Connection
+
+HERE = "schema.queries"
+NAMESPACE = UUID("5d2c4f0e-93b1-5c7a-8e46-0f7b1d9a62c3")
+
+logger = structlog.get_logger(__name__)
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -66,3 +79,55 @@ class Erasures:
             except msgspec.DecodeError:
                 continue
         return found
+
+
+def erasure_stream(installation: int) -> UUID:
+    """The stream of an installation's erasures."""
+    return uuid5(NAMESPACE, str(installation))
+
+
+async def erase(connection: Connection, erasures: Erasures, installation: int, actor: str) -> UUID | None:
+    """Destroy an installation's data key; returns its id, None when it has none.
+
+    It is written down outside first: should the rest fail, `erase_again` completes it. Raises OutsideError, in which
+    case nothing was done, and what asyncpg raises.
+    """
+    row = await connection.fetchrow(load(HERE, "find_key"), installation)
+    if row is None:
+        return None
+    key: UUID = row["id"]
+    await asyncio.to_thread(erasures.append, installation, key)
+    await _destroy(connection, installation, key, actor)
+    return key
+
+
+async def erase_again(connection: Connection, erasures: Erasures, actor: str) -> list[Erasure]:
+    """Destroy every listed key that is in the database, and return which were: a backup brought them back.
+
+    Raises OutsideError, and what asyncpg raises.
+    """
+    listed = {erasure.key: erasure for erasure in await asyncio.to_thread(erasures.read)}
+    rows = await connection.fetch(load(HERE, "living_keys"), list(listed)) if listed else []
+    returned = [listed[row["id"]] for row in rows]
+    for erasure in returned:
+        if await _destroy(connection, erasure.installation, erasure.key, actor):
+            logger.error(
+                "an erased key was in the database again, and is destroyed",
+                installation=erasure.installation,
+                key=str(erasure.key),
+                erased_at=erasure.erased_at,
+            )
+    return returned
+
+
+async def _destroy(connection: Connection, installation: int, key: UUID, actor: str) -> bool:
+    """False: somebody else destroyed it meanwhile. The row's lock lets one at a time have the next version."""
+    fact = InstallationErased(installation=installation, key=key)
+    stream = erasure_stream(installation)
+    async with connection.transaction():
+        if await connection.fetchval(load(HERE, "destroy_key"), key) is None:
+            return False
+        version = await connection.fetchval(load(HERE, "next_version"), stream)
+        columns = (0, stream, version, fact.TOPIC, encode(fact), installation, None, actor, uuid4(), None)
+        await connection.fetchrow(load(HERE, "append"), *([value] for value in columns))
+        return True

@@ -395,6 +395,14 @@ class HeadLeftOut(Fact, frozen=True, kw_only=True, omit_defaults=True):
 # --- who may read over HTTP; the stream is the token's id ----------------------------------------------------------
 
 
+class InstallationErased(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """The data key of an installation was destroyed: nobody can read its texts any more."""
+
+    TOPIC = "InstallationErased"
+    installation: int
+    key: UUID
+
+
 class TokenCreated(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """An operator made a token for the HTTP API."""
 
@@ -445,5 +453,6 @@ FACTS: tuple[type[Fact], ...] = (
     HeadLeftOut,
     TokenCreated,
     TokenRevoked,
+    InstallationErased,
 )
 BY_TOPIC: dict[str, type[Fact]] = {fact.TOPIC: fact for fact in FACTS}

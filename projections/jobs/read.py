@@ -106,6 +106,17 @@ async def unchecked(pool: Pool, rows: int = 50) -> list[Job]:
     return [Job(*row) for row in await pool.fetch(load(HERE, "unchecked"), rows)]
 
 
+async def open_jobs(pool: Pool, installation: int) -> list[UUID]:
+    """The jobs of an installation that have not ended yet."""
+    return [row["job"] for row in await pool.fetch(load(HERE, "open_jobs"), installation)]
+
+
+async def erasable(pool: Pool, after_days: int) -> list[int]:
+    """Installations that were deleted so many days ago, or longer, and whose texts can still be read."""
+    rows = await pool.fetch(load(HERE, "erasable"), timedelta(days=after_days))
+    return [row["installation"] for row in rows]
+
+
 async def standing(pool: Pool, jobs: Sequence[UUID]) -> list[Standing]:
     """What the table says of jobs that are being worked on."""
     found = []

@@ -79,6 +79,8 @@ def _told(fact: e.Fact) -> str:
             return f"{fact.account} installed the App (installation {fact.installation})"
         case e.InstallationDeleted():
             return f"installation {fact.installation} deleted"
+        case e.InstallationErased():
+            return f"the texts of installation {fact.installation} were erased: prompts, diffs, answers and deliveries"
         case e.InstallationSuspended():
             return f"installation {fact.installation} suspended"
         case e.InstallationUnsuspended():
