@@ -17,10 +17,10 @@ from projections.base import FoldError
 from projections.past import NoRoom
 from reviewbot.api import parameters, shapes, tokens
 from reviewbot.api.openapi import describe
-from reviewbot.api.parameters import BadRequest
 from reviewbot.api.questions import Busy, Questions, Unknown
 from reviewbot.api.routes import DESCRIPTION_PATH, ROUTES, Route
 from reviewbot.api.tokens import TokenRefused
+from reviewbot.audit.filters import BadFilter
 from schema.log import as_persistence_errors
 
 logger = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Api:
             except TokenRefused as error:
                 challenge = REALM if hdrs.AUTHORIZATION not in request.headers else f'{REALM}, error="invalid_token"'
                 return _problem(401, str(error), headers={hdrs.WWW_AUTHENTICATE: challenge})
-            except BadRequest as error:
+            except BadFilter as error:
                 return _problem(400, str(error), parameter=error.parameter)
             except Unknown as error:
                 return _problem(404, str(error))
@@ -127,7 +127,7 @@ def _job(request: web.Request) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise BadRequest("id", f"{text[:100]!r} is no id of a job.") from error
+        raise BadFilter(f"{text[:100]!r} is no id of a job.", parameter="id") from error
 
 
 def _link(request: web.Request, answer: Answer) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from projections.jobs.rows import State
-from reviewbot.errors import ConfigError
+from reviewbot.audit.filters import BadFilter
 
 LARGEST_PAGE = 1_000
 LONGEST_VALUE = 1_000  # letters
@@ -36,14 +36,6 @@ At = Annotated[
     ),
 ]
 Kind = TypeVar("Kind", bound=msgspec.Struct)
-
-
-class BadRequest(ConfigError):
-    """A parameter is wrong; the message says what to do."""
-
-    def __init__(self, parameter: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.parameter = parameter
 
 
 class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,32 +88,32 @@ class JobEventsAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(given: Iterable[tuple[str, str]], kind: type[Kind]) -> Kind:
-    """The parameters of a query string as `kind`. Raises BadRequest for the first that is wrong."""
+    """The parameters of a query string as `kind`. Raises BadFilter for the first that is wrong."""
     known = kind.__struct_fields__
     values: dict[str, str] = {}
     for name, value in given:
         if name not in known:
-            there = f"there are {', '.join(known)}" if known else "there are none"
-            raise BadRequest(name[:LONGEST_VALUE], f"There is no parameter {name[:LONGEST_VALUE]!r}: {there}.")
+            said = name[:LONGEST_VALUE]
+            raise BadFilter(f"There is no parameter {said!r}: there are {', '.join(known)}.", parameter=said)
         if name in values:
-            raise BadRequest(name, f"The parameter {name} is given twice.")
+            raise BadFilter(f"The parameter {name} is given twice.", parameter=name)
         if not value or len(value) > LONGEST_VALUE or not value.isprintable():
-            raise BadRequest(name, f"The parameter {name} is empty, too long, or not plain text.")
+            raise BadFilter(f"The parameter {name} is empty, too long, or not plain text.", parameter=name)
         values[name] = value
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         what, _, name = str(error).rpartition(" - at `$.")
         name = name.rstrip("`")
-        raise BadRequest(name, f"The parameter {name} is wrong: {_plain(what)}.") from error
+        raise BadFilter(f"The parameter {name} is wrong: {_plain(what)}.", parameter=name) from error
 
 
 def position(cursor: str | None) -> int | None:
-    """The place that a cursor stands for. Raises BadRequest."""
+    """The place that a cursor stands for. Raises BadFilter."""
     if cursor is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
-        raise BadRequest("cursor", "The cursor is none: give back exactly what `next` said, or leave it out.")
+        raise BadFilter("The cursor is none: give back exactly what `next` said, or leave it out.", parameter="cursor")
     return int(cursor)
 
 

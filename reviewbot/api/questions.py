@@ -18,7 +18,7 @@ from projections.jobs.project import Jobs
 from projections.jobs.rows import Job
 from projections.past import Moment, NoSuchMoment, TooFar, as_it_was, find
 from reviewbot.api import parameters, shapes
-from reviewbot.api.parameters import BadRequest, EventsAsked, JobAsked, JobEventsAsked, JobsAsked
+from reviewbot.api.parameters import EventsAsked, JobAsked, JobEventsAsked, JobsAsked
 from reviewbot.audit.filters import BadFilter, Filter, read_moment
 from reviewbot.audit.select import repositories, select
 from reviewbot.errors import FinalError, RetryableError
@@ -76,17 +76,17 @@ class Questions:
         self._travelling = asyncio.Lock()
 
     async def events(self, asked: EventsAsked) -> shapes.Events:
-        """A page of the log. Raises BadRequest."""
+        """A page of the log. Raises BadFilter."""
         return await self._events(_filter(asked), asked.order == "desc", asked.limit, asked.cursor)
 
     async def job_events(self, job: UUID, asked: JobEventsAsked) -> shapes.Events:
-        """A page of a job's story, its Check Runs included. Raises Unknown, BadRequest."""
+        """A page of a job's story, its Check Runs included. Raises Unknown, BadFilter."""
         if await read.get(self._pool, job) is None:
             raise Unknown(f"There is no job {job}.")
         return await self._events(Filter(job=job), asked.order == "desc", asked.limit, asked.cursor)
 
     async def job(self, job: UUID, asked: JobAsked) -> shapes.OneJob:
-        """A job. Raises Unknown, BadRequest, Busy."""
+        """A job. Raises Unknown, BadFilter, Busy."""
         if asked.at is None:
             found, moment = await read.get(self._pool, job), None
         else:
@@ -99,7 +99,7 @@ class Questions:
         return shapes.OneJob(shapes.job(found), shapes.at(moment))
 
     async def jobs(self, asked: JobsAsked) -> shapes.Jobs:
-        """A page of jobs. Raises BadRequest, Busy."""
+        """A page of jobs. Raises BadFilter, Busy."""
         before = parameters.position(asked.cursor)
         async with self.table(asked) as table:
             rows = await table.page(before, asked.limit + 1)
@@ -108,7 +108,7 @@ class Questions:
 
     @contextlib.asynccontextmanager
     async def table(self, asked: JobsAsked) -> AsyncIterator[Table]:
-        """The jobs asked for, page by page. Raises BadRequest, Busy."""
+        """The jobs asked for, page by page. Raises BadFilter, Busy."""
         wanted, about = await self._wanted(asked)
         if asked.at is None:
             async with self._pool.acquire() as connection, connection.transaction(readonly=True):
@@ -154,7 +154,7 @@ class Questions:
             try:
                 moment = await find(connection, wanted)
             except NoSuchMoment as error:
-                raise BadRequest("at", str(error)) from error
+                raise BadFilter(str(error), parameter="at") from error
             if about is None and self._most_folded is not None and moment.position > self._most_folded:
                 raise self._too_far(moment)
             streams = None if about is None else await self._streams(connection, about, moment)
@@ -175,11 +175,11 @@ class Questions:
             raise self._too_far(moment)
         return [row["stream"] for row in rows]
 
-    def _too_far(self, moment: Moment) -> BadRequest:
-        return BadRequest(
-            "at",
+    def _too_far(self, moment: Moment) -> BadFilter:
+        return BadFilter(
             f"More than {self._most_folded:,} events up to position {moment.position:,} decide about it: name a "
             "repository and a pull request, or ask for one job, or use `reviewbot audit jobs --at` instead.",
+            parameter="at",
         )
 
 
@@ -214,11 +214,8 @@ def _checked(asked: Filter) -> Filter:
     try:
         return asked.checked()
     except BadFilter as error:
-        raise BadRequest("topic" if error.parameter == "topics" else error.parameter, str(error)) from error
+        raise BadFilter(str(error), parameter="topic" if error.parameter == "topics" else error.parameter) from error
 
 
 def _moment(parameter: str, text: str) -> int | datetime:
-    try:
-        return read_moment(text, datetime.now(UTC), parameter)
-    except BadFilter as error:
-        raise BadRequest(parameter, str(error)) from error
+    return read_moment(text, datetime.now(UTC), parameter)
