@@ -21,11 +21,14 @@ class FoldError(Exception):
 
 
 class Projection(Protocol):
-    """Raise `version` whenever the tables or the fold change: they are then dropped and replayed at the next start."""
+    """Raise `version` whenever the tables or the fold change: at the next start they are then built anew.
+
+    Its SQL names tables without a schema: which ones it works on is up to the search path.
+    """
 
     name: str
     version: int
-    tables: tuple[str, ...]  # dropped in this order
+    tables: tuple[str, ...]
     functions: tuple[str, ...]
     prompt: bool  # woken by each append, because somebody waits for it; else it looks once a second
 
@@ -37,6 +40,14 @@ class Projection(Protocol):
     @property
     def finish(self) -> str:
         """SQL that makes replayed tables ready for use: what would only slow a replay down."""
+        ...
+
+    @property
+    def ahead(self) -> str | None:
+        """SQL that reads the events after $1, the checkpoint, that the tables show by the hand of another writer.
+
+        None: the projector is the only one.
+        """
         ...
 
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:

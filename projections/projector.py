@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
 
 import asyncpg
 import msgspec
 import structlog
 
 from projections.base import Connection, FoldError, Projection
-from schema.codec import Recorded
+from projections.catalog import ALL
 from schema.log import recorded
 from schema.sql import load
 from schema.waiting import wait
 
 HERE = "projections.queries"
-Apply: TypeAlias = Callable[[Connection, Sequence[Recorded]], Awaitable[None]]
 logger = structlog.get_logger(__name__)
 
 
@@ -35,34 +33,41 @@ class Lag(msgspec.Struct, frozen=True):
     fault: str | None
 
 
-async def lag(pool: asyncpg.Pool[asyncpg.Record]) -> list[Lag]:
-    """One entry per projection that has a checkpoint."""
-    return [Lag(*row) for row in await pool.fetch(load(HERE, "lag"))]
+async def lag(database: Connection | asyncpg.Pool[asyncpg.Record], known: Sequence[Projection] = ALL) -> list[Lag]:
+    """One entry per projection that has a checkpoint. Tables of another version than is known here stand still."""
+    versions = {projection.name: projection.version for projection in known}
+    found = [Lag(*row) for row in await database.fetch(load(HERE, "lag"))]
+    return [
+        msgspec.structs.replace(each, fault=f"its tables are of version {each.version}, this process works on {ours}")
+        if (ours := versions.get(each.projection, each.version)) != each.version
+        else each
+        for each in found
+    ]
 
 
-async def step(connection: Connection, projection: Projection, page: int = 1_000, apply: Apply | None = None) -> int:
-    """Fold one page; returns how many events it took in. 0: nothing to do, or another projector is at it.
+async def step(connection: Connection, projection: Projection, page: int = 1_000) -> int:
+    """Fold one page; returns how many events it took in.
 
-    `apply` takes the place of the projection's own. A poison event stops the projection before it: what precedes it is
-    folded, the reason is kept in the checkpoint, and FoldError is raised at this and every later step until the
-    projection is rebuilt.
+    0: nothing to do, another projector is at it, or the tables are of another version than `projection`. A poison event
+    stops the projection before it: what precedes it is folded, the reason is kept in the checkpoint, and FoldError is
+    raised at this and every later step until the projection is rebuilt.
     """
-    apply = apply or projection.apply
     try:
-        return await _step(connection, projection.name, apply, page)
+        return await _step(connection, projection, page)
     except FoldError as poison:
         with contextlib.suppress(FoldError):
-            await _step(connection, projection.name, apply, page, before=poison.position, fault=str(poison))
+            await _step(connection, projection, page, before=poison.position, fault=str(poison))
         raise
 
 
 async def _step(
-    connection: Connection, name: str, apply: Apply, page: int, before: int | None = None, fault: str | None = None
+    connection: Connection, projection: Projection, page: int, before: int | None = None, fault: str | None = None
 ) -> int:
     async with connection.transaction():
-        events = recorded(await connection.fetch(load(HERE, "take_page"), name, page, before, fault))
+        query, name, version = load(HERE, "take_page"), projection.name, projection.version
+        events = recorded(await connection.fetch(query, name, version, page, before, fault))
         if events:
-            await apply(connection, events)
+            await projection.apply(connection, events)
         return len(events)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,12 +16,10 @@ import aiohttp
 import asyncpg
 import structlog
 from eventsourcing.persistence import OperationalError
-from rich.progress import Progress, TaskID
 
 from projections.catalog import ALL
 from projections.projector import Projector
-from projections.rebuild import prepare
-from projections.rebuild import rebuild as replay
+from projections.rebuild import NewerTables, prepare
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
@@ -47,7 +45,6 @@ from schema.database import connect, open_pool
 from schema.log import CHANNEL, Log
 from schema.migrate import LOCK, MigrationError, migrate
 from schema.processes import Processes
-from schema.sql import load
 from schema.vault import Vault
 
 logger = structlog.get_logger(__name__)
@@ -64,69 +61,46 @@ def our_version() -> str:
 
 
 @contextlib.asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The URL of a database that is migrated and whose projections are made; embedded when none is configured."""
+async def database(settings: Settings, *, projected: bool = True) -> AsyncIterator[str]:
+    """The URL of a database that is migrated; embedded when none is configured. Raises ConfigError with what to do.
+
+    Its projections are made, unless it need not be `projected`.
+    """
     async with contextlib.AsyncExitStack() as stack:
         if settings.database_url is None:
             url = await stack.enter_async_context(embedded_postgres(settings.data_dir / "postgres"))
         else:
             url = settings.database_url.reveal()
-        await set_up(url)
+        await set_up(url, projected=projected)
         yield url
 
 
-async def set_up(url: str) -> None:
-    """Migrate and make projections, one process at a time. Raises ConfigError with what to do."""
+async def set_up(url: str, *, projected: bool = True) -> None:
+    """Migrate, one process at a time, and make projections, one process at a time. Raises ConfigError."""
     try:
-        connection = await connect(url)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise ConfigError(f"The database of DATABASE_URL cannot be used: {error}") from error
-    try:
-        await connection.execute("select pg_advisory_lock($1)", LOCK)
-        for name in await migrate(connection):
-            logger.info("migrated", migration=name)
-        for name in await prepare(connection, ALL):
-            logger.info("projection made", projection=name)
-    except MigrationError as error:
+        for migration in await _migrate(url):
+            logger.info("migrated", migration=migration)
+        for projection in await prepare(url, ALL) if projected else []:
+            logger.info("projection made", projection=projection)
+    except (MigrationError, NewerTables) as error:
         raise ConfigError(str(error)) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(
             f"The database user may not set up ReviewBot ({error}). It must own the database and may create roles; "
             "or let an administrator run: create role reviewbot_app nologin; grant reviewbot_app to <the user>;"
         ) from error
+
+
+async def _migrate(url: str) -> list[str]:
+    try:
+        connection = await connect(url)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise ConfigError(f"The database of DATABASE_URL cannot be used: {error}") from error
+    try:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        return await migrate(connection)
     finally:
         await connection.close()
-
-
-async def rebuild(
-    settings: Settings, names: Sequence[str], everything: bool, progress: Progress
-) -> list[tuple[str, int]]:
-    """Drop projections and replay the log into them; returns each name with the events folded.
-
-    Raises ConfigError for an unknown name, and while workers or other processes of the service are alive.
-    """
-    wanted = [projection for projection in ALL if everything or projection.name in names]
-    unknown = set(names) - {projection.name for projection in ALL}
-    if unknown or not wanted:
-        known = ", ".join(projection.name for projection in ALL)
-        raise ConfigError(f"Name what to rebuild, or give --all. There are: {known}.")
-    folded = []
-    async with database(settings) as url:
-        connection = await connect(url)
-        try:
-            await connection.execute("select pg_advisory_lock($1)", LOCK)
-            if await connection.fetchval(load("projections.queries", "alive")):
-                raise ConfigError("The service is running: stop it first, every process of it.")
-            for projection in wanted:
-                task = progress.add_task(projection.name)
-
-                def show(done: int, total: int, task: TaskID = task) -> None:
-                    progress.update(task, completed=done, total=total)
-
-                folded.append((projection.name, await replay(connection, projection, show)))
-        finally:
-            await connection.close()
-    return folded
 
 
 class Service:

@@ -25,6 +25,7 @@ from reviewbot import (
     key_commands,
     local,
     logs,
+    rebuild_commands,
     recovery_commands,
     replay_commands,
     seal_commands,
@@ -245,25 +246,7 @@ def _named_path(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-@main.command()
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Rebuild every projection.")
-def rebuild(names: Sequence[str], everything: bool) -> None:
-    """Drop projections and make them again from the log. Stop the service first.
-
-    The log itself is not touched. Interrupted, it is simply run again.
-    """
-
-    async def command() -> None:
-        settings = config.load(role="projector")
-        logs.configure(level="warning", form="text", stream=sys.stderr)
-        with terminal.event_progress() as progress:
-            for name, events in await app.rebuild(settings, tuple(names), everything, progress):
-                click.echo(f"{name}: {events} events folded.")
-
-    run(command)
-
-
+main.add_command(rebuild_commands.command)
 main.add_command(seal_commands.verify_command)
 main.add_command(seal_commands.seal)
 main.add_command(audit_commands.audit)

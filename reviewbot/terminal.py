@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from reviewbot import local
@@ -16,18 +24,26 @@ from reviewbot.invisible import show_invisible
 Tell = Callable[[int, int], None]  # how many are done, how many there are
 
 
+class RateColumn(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
+
+
 def event_progress() -> Progress:
     """A bar that counts events, on standard error."""
     return counting("events")
 
 
 def counting(unit: str) -> Progress:
-    """A bar that counts, on standard error."""
+    """A bar that counts, with the rate and the time that is left, on standard error."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        RateColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

@@ -95,8 +95,8 @@ async def make_database(server: PostgresServer, name: str) -> str:
     await admin.close()
     fresh = await connect(server.get_uri(name))
     await migrate(fresh)
-    await prepare(fresh, ALL)
     await fresh.close()
+    await prepare(server.get_uri(name), ALL)
     return server.get_uri(name)
 
 

@@ -1,13 +1,14 @@
 -- Takes at most one job of each installation whose turn it is, appends ReviewStarted and updates the row, all in one.
 -- The limit is a subquery so that its value does not count for the plan: else every call would be planned anew.
 -- $1 free slots, $2 worker, $3 actor, $4 hard limit of a review, $5 running reviews allowed per installation unless its
--- row says otherwise, $6 provider.
+-- row says otherwise, $6 provider, $7 version of the tables that we know: nothing is taken from others.
 with pick as materialized (
     select installation
     from installations
     where queued > 0 and state = 'active' and running < coalesce(max_running, $5::int) and next_run_at <= now()
       and (paused_until is null or paused_until <= now())
       and not exists (select from providers where provider = $6 and paused_until > now())
+      and (select version from checkpoint where projection = 'jobs') = $7::int
     order by turn, installation
     limit (select $1::int)
     for update skip locked

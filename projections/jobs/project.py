@@ -40,6 +40,10 @@ class Jobs:
     def finish(self) -> str:
         return load(HERE, "finish")
 
+    @property
+    def ahead(self) -> str:
+        return load(HERE, "ahead")
+
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
         rows = await _fold(connection, events)
         await _save(connection, rows, [rows.jobs[job] for job in rows.changed], rows.pulls.values())

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from projections.base import Connection
+from projections.jobs.project import Jobs
 from projections.jobs.rows import Job, State
 from schema.sql import load
 
@@ -76,7 +77,9 @@ async def claim(
 
     Raises asyncpg.UniqueViolationError when the log is ahead of the table; the next poll succeeds.
     """
-    rows = await pool.fetch(load(HERE, "claim"), slots, worker.id, worker.actor, limit, per_installation, provider)
+    rows = await pool.fetch(
+        load(HERE, "claim"), slots, worker.id, worker.actor, limit, per_installation, provider, Jobs.version
+    )
     return [Job(*row) for row in rows]
 
 

@@ -23,6 +23,7 @@ class Trail:
     version = 1
     tables: tuple[str, ...] = ("trail", "trail_subjects", "trail_names")
     functions: tuple[str, ...] = ()
+    ahead = None
     prompt = False
 
     @property

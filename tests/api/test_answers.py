@@ -20,7 +20,7 @@ from schema.sql import load
 from tests.api.ground import Client, description
 from tests.helpers import HEAD, START, append, job_of, meta, project, requested
 from tests.intake import Pool
-from tests.projections.test_jobs_table import ask, busy_log, claim, end, worker
+from tests.projections.ground import ask, busy_log, claim, end, worker
 
 
 async def jobs_now(client: Client, **parameters: object) -> list[Any]:

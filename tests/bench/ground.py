@@ -98,8 +98,8 @@ class Ground:
             url = self._url.replace("/postgres?", f"/{name}?")
             owner = await connect(url)
             await migrate(owner)
-            await prepare(owner, ALL)
             await owner.close()
+            await prepare(url, ALL)
             yield url
             await admin.execute(f"drop database {name} with (force)")
         finally:

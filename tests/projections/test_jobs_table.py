@@ -1,13 +1,10 @@
-"""The job table on real Postgres: the same rows however the log is replayed, and a claim that keeps its limits."""
+"""The job table on real Postgres: how it follows the log, and a claim that keeps its limits."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
-from datetime import timedelta
-from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,99 +13,14 @@ import pytest
 from projections.base import FoldError
 from projections.catalog import ALL
 from projections.jobs import read
-from projections.jobs.project import Jobs
 from projections.jobs.rows import Job
-from projections.projector import Lag, lag, step
-from projections.rebuild import prepare, rebuild
+from projections.projector import step
 from schema import events as e
 from schema.database import connect
-from schema.log import Log, VersionConflict
+from schema.log import Log
 from schema.processes import Processes
-from tests.helpers import HEAD, START, append, job_of, meta, project, requested
-
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-HOUR = timedelta(hours=1)
-
-
-async def table(pool: Any, name: str) -> list[str]:
-    return [row[0] for row in await pool.fetch(f"select t::text from {name} t order by 1")]
-
-
-async def rows(pool: Any) -> dict[str, list[str]]:
-    return {name: await table(pool, name) for name in Jobs.tables}
-
-
-def worker(name: str = "w") -> read.Worker:
-    return read.Worker(uuid4(), name)
-
-
-async def claim(pool: Pool, who: read.Worker, slots: int = 10, per_installation: int = 1) -> list[Any]:
-    return await read.claim(pool, who, slots=slots, limit=HOUR, per_installation=per_installation, provider="rules")
-
-
-async def standing(pool: Pool) -> Lag:
-    (state,) = [each for each in await lag(pool) if each.projection == "jobs"]
-    return state
-
-
-async def ask(log: Log, number: int, *, installation: int = 1, seconds: int = 0, head: str = HEAD) -> UUID:
-    request = requested(
-        pull_request=number, installation=installation, repository_id=installation, head_sha=head,
-        asked_at=START + timedelta(seconds=seconds),
-    )  # fmt: skip
-    await append(log, job_of(request), request, about=meta(installation=installation))
-    return job_of(request)
-
-
-async def end(log: Log, job: Any, fact: e.Fact) -> None:
-    await append(log, job.job, fact, after=job.version, about=meta(installation=job.installation))
-
-
-async def busy_log(pool: Pool, log: Log, seed: int) -> None:
-    """Requests, pushes, closes, starts and endings in a random order, with folds of random pages in between."""
-    chance = random.Random(seed)
-    live: list[Any] = []
-    who = worker()
-    for number in range(120):
-        match chance.randrange(6):
-            case 0 | 1 | 2:
-                installation = chance.randrange(4) + 1
-                head = f"{chance.randrange(5):040x}"
-                with contextlib.suppress(VersionConflict):  # asked for already
-                    await ask(log, chance.randrange(8), installation=installation, seconds=number, head=head)
-            case 3:
-                live += await claim(pool, who, slots=3, per_installation=2)
-            case 4 if live:
-                job = live.pop(chance.randrange(len(live)))
-                again = START if chance.random() < 0.5 else None
-                await end(log, job, chance.choice([
-                    e.ReviewCompleted(head_sha=HEAD, findings=1, conclusion="neutral"),
-                    e.ReviewFailed(code="x", reason="y", retry_at=again),
-                    e.ReviewReleased(reason="z", retry_at=START, refunded=True, pause="installation"),
-                ]))  # fmt: skip
-            case 5:
-                fact = e.PullRequestClosed(
-                    installation=1, repository_id=1, repository="octo/hello", pull_request=chance.randrange(8),
-                    merged=False, at=START + timedelta(seconds=number),
-                )  # fmt: skip
-                await append(log, uuid4(), fact)
-        async with pool.acquire() as connection:
-            await step(connection, ALL[0], page=chance.choice([1, 3, 1000]))
-
-
-@pytest.mark.parametrize("seed", range(4))
-async def test_dropping_the_tables_and_starting_again_gives_the_same_rows(
-    database: str, pool: Pool, log: Log, seed: int
-) -> None:
-    await busy_log(pool, log, seed)
-    await project(pool)
-    live = await rows(pool)
-    assert len(live["jobs"]) > 10
-    owner = await connect(database)
-    await rebuild(owner, Jobs())
-    assert await rows(owner) == live
-    assert await read.drift(pool) == 0
-    await owner.close()
+from tests.helpers import HEAD, START, append, project
+from tests.projections.ground import Pool, ask, claim, end, standing, worker
 
 
 async def test_the_fields_of_a_job_are_in_the_order_of_the_columns(pool: Pool) -> None:
@@ -125,22 +37,6 @@ async def test_a_page_that_another_node_folds_is_told_to_those_who_listen(databa
     async with asyncio.timeout(5):
         await heard.wait()
     await listener.close()
-
-
-async def test_a_rebuild_that_is_cut_short_begins_again_at_the_next_start(database: str, pool: Pool, log: Log) -> None:
-    await ask(log, 1)
-    owner = await connect(database)
-
-    class Cut(Jobs):
-        async def replay(self, connection: Any, events: Any) -> None:
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        await rebuild(owner, Cut())
-    assert (await standing(pool)).version == 0
-    assert await prepare(owner, [Jobs()]) == ["jobs"]
-    assert (await read.stats(pool)).pending == 1
-    await owner.close()
 
 
 async def test_counters_follow_their_jobs_whoever_writes(pool: Pool, log: Log) -> None:
@@ -288,21 +184,6 @@ async def test_a_poison_event_stops_the_projection_before_it_and_says_so(pool: P
     assert state.fault is not None
     assert "event 2 (ReviewCompleted" in state.fault
     assert (await read.stats(pool)).pending == 1
-
-
-async def test_a_rebuild_ends_before_a_poison_event_with_tables_that_can_be_used(
-    database: str, pool: Pool, log: Log
-) -> None:
-    await ask(log, 1)
-    await append(log, uuid4(), e.ReviewCompleted(head_sha=HEAD, findings=0, conclusion="success"))
-    owner = await connect(database)
-    with pytest.raises(FoldError):
-        await rebuild(owner, Jobs())
-    await owner.close()
-    state = await standing(pool)
-    assert (state.version, state.position, state.fault is None) == (Jobs.version, 1, False)
-    assert len(await claim(pool, worker())) == 1
-    assert (await read.stats(pool)).processing == 1
 
 
 async def test_two_projectors_take_turns_and_fold_each_event_once(pool: Pool, log: Log) -> None:

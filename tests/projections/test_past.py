@@ -18,7 +18,7 @@ from schema import events as e
 from schema.database import open_pool
 from schema.log import Log
 from tests.helpers import HEAD, append, make_database, project
-from tests.projections.test_jobs_table import Pool, ask, busy_log, table
+from tests.projections.ground import Pool, ask, busy_log, table
 
 DECIDED = ("jobs", "pull_requests", "providers")  # by the log alone; `installations` counts, too
 
