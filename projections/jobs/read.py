@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -68,6 +68,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     state: State | None = None
     head: str | None = None  # the first hex digits
     jobs: list[UUID] | None = None  # any of these
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What a waiting job waits for."""
+
+    now: datetime
+    state: str  # of the installation
+    changed_at: datetime | None  # of that state
+    paused_until: datetime | None  # the installation
+    pause_reason: str | None
+    running: int  # reviews of the installation
+    max_running: int | None  # None: the operator's default
+    before: int  # jobs of the installation that come first
+    turns_before: int  # installations that have their turn first
+    provider_paused_until: datetime | None
+    workers: int  # alive
 
 
 async def claim(
@@ -157,6 +173,17 @@ async def get(pool: Pool | Connection, job: UUID) -> Job | None:
     """One job, or None."""
     row = await pool.fetchrow(load(HERE, "get"), job)
     return Job(*row) if row else None
+
+
+async def of_pull_request(pool: Pool, repositories: Sequence[int], number: int) -> list[Job]:
+    """The jobs of a pull request, in the order of their requests."""
+    return [Job(*row) for row in await pool.fetch(load(HERE, "of_pull_request"), list(repositories), number)]
+
+
+async def waiting(pool: Pool, job: UUID, lease_seconds: float) -> Waiting | None:
+    """What a job waits for; None for one that is not there."""
+    row = await pool.fetchrow(load(HERE, "waiting"), job, lease_seconds)
+    return Waiting(*row) if row else None
 
 
 async def stats(pool: Pool) -> QueueStats:

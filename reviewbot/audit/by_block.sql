@@ -19,13 +19,13 @@ cross join lateral (
     select position, stream, version, topic, data, installation, delivery, actor, correlation, causation, recorded_at
     from event
     where position between greatest($1, c.block * $5) and least($2, c.block * $5 + $5 - 1)
-      and ($8::bigint[] is null
-           or stream in (select s.stream from trail_subjects s where s.stream = event.stream and s.repository_id = any ($8)))
       and ($9::bigint is null or installation = $9)
       and ($10::text[] is null or topic = any ($10))
       and ($11::text is null or actor = $11)
       and ($12::uuid is null or correlation = $12)
     offset 0
 ) e
+left join trail_subjects s on s.stream = e.stream
+where $8::bigint[] is null or s.repository_id = any ($8)
 order by c.place, e.position * $3
 limit $4

@@ -1,22 +1,29 @@
-"""The story of a job or a pull request, told from the log."""
+"""The story of a job or a pull request, told from the log: what happened in order, what it cost, where to look."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Self
 from uuid import UUID
 
 import asyncpg
+import msgspec
+from yarl import URL
 
+from projections.jobs import read
+from reviewbot.audit.filters import Filter
+from reviewbot.audit.select import repositories, stream
 from reviewbot.review import check_stream
+from schema import events as e
 from schema.codec import Recorded
 from schema.erasures import erasure_stream
 from schema.log import Log
-from schema.sql import load
 
 
 async def jobs_of(pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int) -> list[UUID]:
-    """The jobs of a pull request, in the order of their requests."""
-    rows = await pool.fetch(load("projections.jobs", "of_pull_request"), repository, pull_request)
-    return [row["job"] for row in rows]
+    """The jobs of a pull request, in the order of their requests, whatever its repository is called now."""
+    found = await read.of_pull_request(pool, await repositories(pool, repository), pull_request)
+    return [job.job for job in found]
 
 
 async def history(log: Log, job: UUID) -> list[Recorded]:
@@ -26,3 +33,64 @@ async def history(log: Log, job: UUID) -> list[Recorded]:
         erased = await log.read_stream(erasure_stream(events[0].installation))
         events += [event for event in erased if event.position > events[0].position]
     return sorted(events, key=lambda event: event.position)
+
+
+def story_of_job(pool: asyncpg.Pool[asyncpg.Record], job: UUID) -> AsyncGenerator[Recorded]:
+    """All that is about a job: its own events, its Check Runs, and requests that it answered already."""
+    return stream(pool, Filter(job=job))
+
+
+def story_of_pull(pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int) -> AsyncGenerator[Recorded]:
+    """All that is about a pull request."""
+    return stream(pool, Filter(repository=repository, pull_request=pull_request))
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where things are found on GitHub."""
+
+    web: str
+
+    @classmethod
+    def of(cls, api_url: str) -> Self:
+        """GitHub's web address follows from that of its API: api.github.com, or HOST/api/v3 of an Enterprise Server."""
+        url = URL(api_url)
+        host = url.host or ""
+        return cls(str(url.with_host(host.removeprefix("api.")).with_path("")).rstrip("/"))
+
+    def pull_request(self, repository: str, number: int) -> str:
+        return f"{self.web}/{repository}/pull/{number}"
+
+    def check_run(self, repository: str, check_run: int) -> str:
+        return f"{self.web}/{repository}/runs/{check_run}"
+
+
+def summaries(events: Sequence[Recorded], links: Links) -> Iterator[str]:
+    """What each job in the story came to: time, calls, tokens, links."""
+    jobs: dict[UUID, list[Recorded]] = {}
+    for event in events:
+        fact = event.fact
+        if isinstance(fact, e.CheckRunCreated | e.CheckRunConcluded):
+            jobs.setdefault(fact.job, []).append(event)
+        elif not isinstance(fact, e.DeliveryIgnored):
+            jobs.setdefault(event.stream, []).append(event)
+    for job, own in jobs.items():
+        request = next((event.fact for event in own if isinstance(event.fact, e.ReviewRequested)), None)
+        if request is not None:
+            yield from _summary(job, request, own, links)
+
+
+def _summary(job: UUID, request: e.ReviewRequested, own: Sequence[Recorded], links: Links) -> Iterator[str]:
+    facts = [event.fact for event in own]
+    answers = [fact for fact in facts if isinstance(fact, e.AnswerReceived)]
+    asked = sum(isinstance(fact, e.ModelAsked) for fact in facts)
+    seconds = (own[-1].recorded_at - own[0].recorded_at).total_seconds()
+    tokens_in, tokens_out = (sum(getattr(a, name) for a in answers) for name in ("input_tokens", "output_tokens"))
+    yield f"job {job}"
+    yield f"  time         {seconds:,.1f} s from the request to the last event"
+    yield f"  model        {asked} calls, {tokens_in:,} tokens in, {tokens_out:,} out"
+    yield f"  pull request {links.pull_request(request.repository, request.pull_request)}"
+    for fact in facts:
+        if isinstance(fact, e.ReviewPosted):
+            yield f"  review       {fact.url}"
+        if isinstance(fact, e.CheckRunCreated):
+            yield f"  Check Run    {links.check_run(request.repository, fact.check_run_id)}"

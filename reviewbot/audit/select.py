@@ -6,7 +6,8 @@ a position. What is looked for by its subject is found by way of the `trail` pro
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -52,16 +53,13 @@ async def select(
     Upwards by position, or downwards. `limit` is 1 to 1,000. Raises OperationalError when the database does not answer.
     """
     assert 0 < limit <= MOST
-    with as_persistence_errors():
-        async with pool.acquire() as connection, connection.transaction(readonly=True):
-            # The queries leave out what is null, which only a plan made for the very values can take advantage of.
-            await connection.execute("set local plan_cache_mode = force_custom_plan")
-            span = await _span(connection, asked)
-            if after is not None:
-                first = span.first if newest_first else max(span.first, after + 1)
-                last = min(span.last, after - 1) if newest_first else span.last
-                span = Span(first, last, span.position)
-            events = await _fetch(connection, asked, span, -1 if newest_first else 1, limit + 1)
+    async with reading(pool) as connection:
+        span = await span_of(connection, asked)
+        if after is not None:
+            first = span.first if newest_first else max(span.first, after + 1)
+            last = min(span.last, after - 1) if newest_first else span.last
+            span = Span(first, last, span.position)
+        events = await _fetch(connection, asked, span, -1 if newest_first else 1, limit + 1)
     more = len(events) > limit
     return Page(events[:limit], events[limit - 1].position if more else None, span.position)
 
@@ -84,7 +82,18 @@ async def repositories(connection: Pool | Connection, name: str) -> list[int]:
     return [row["repository_id"] for row in await connection.fetch(load(HERE, "named"), name.lower())]
 
 
-async def _span(connection: Connection, asked: Filter) -> Span:
+@contextlib.asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection that only reads. Raises OperationalError when the database does not answer."""
+    with as_persistence_errors():
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            # The queries leave out what is null, which only a plan made for the very values can take advantage of.
+            await connection.execute("set local plan_cache_mode = force_custom_plan")
+            yield connection
+
+
+async def span_of(connection: Connection, asked: Filter) -> Span:
+    """The part of the log that a filter's `since` and `until` leave."""
     position = await connection.fetchval("select position from checkpoint where projection = 'trail'")
     first, last = 1, position
     if isinstance(asked.since, datetime):

@@ -33,6 +33,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     single_cycles: int
     batch_cycles: int  # rounded to batches of 50
     rebuild_jobs: int
+    audit_jobs: int  # with eleven or twelve events each
     reviews: int
     starts: int
     big_files: int
@@ -49,6 +50,7 @@ FULL = Sizes(
     single_cycles=500,
     batch_cycles=5_000,
     rebuild_jobs=312_500,
+    audit_jobs=87_500,
     reviews=50,
     starts=5,
     big_files=300,
@@ -64,6 +66,7 @@ QUICK = Sizes(
     single_cycles=20,
     batch_cycles=200,
     rebuild_jobs=2_000,
+    audit_jobs=200,
     reviews=3,
     starts=1,
     big_files=20,
