@@ -177,7 +177,7 @@ async def test_the_history_of_a_pull_request_is_told_line_by_line_from_request_t
     by_pull = process("audit", "history", f"{REPO}#1", DATABASE_URL=database)
     by_job = process("audit", "history", str(job), DATABASE_URL=database)
     assert (by_pull.returncode, by_pull.stdout) == (0, by_job.stdout)
-    lines = by_pull.stdout.splitlines()
+    lines = by_pull.stdout.partition("\n\n")[0].splitlines()[1:]
     assert len(lines) == len(await world.told(job))
     assert f"review of {REPO}#1" in lines[0]
     assert "github " in lines[0]
