@@ -22,6 +22,8 @@ from reviewbot.audit.formats import Format
 from reviewbot.audit.fresh import catch_up
 from reviewbot.audit.history import Links, story_of_job, story_of_pull, summaries
 from reviewbot.audit.select import stream
+from reviewbot.audit.shapes import Event
+from reviewbot.audit.shapes import event as shape
 from reviewbot.audit.stats import stats
 from reviewbot.audit.why import Limits, known, why
 from reviewbot.commands import run
@@ -227,7 +229,7 @@ def _print_heading(form: Format) -> None:
     if form == "table":
         click.echo(formats.HEADING)
     elif form == "csv":
-        click.echo(formats.csv_heading(formats.Told))
+        click.echo(formats.csv_heading(Event))
 
 
 def _event_line(event: Recorded, form: Format) -> str:
@@ -235,9 +237,9 @@ def _event_line(event: Recorded, form: Format) -> str:
         case "table":
             return formats.line(event)
         case "jsonl":
-            return formats.json_line(formats.told(event))
+            return formats.json_line(shape(event))
         case "csv":
-            return formats.csv_line(formats.told(event))
+            return formats.csv_line(shape(event))
 
 
 def _print_rows(rows: Sequence[msgspec.Struct], form: Format) -> None:

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from reviewbot.api.routes import ROUTES, Route
-from reviewbot.api.shapes import Event, Problem
+from reviewbot.api.shapes import Problem
+from reviewbot.audit.shapes import Event
 from schema.events import FACTS
 
 Schema: TypeAlias = "dict[str, Any]"

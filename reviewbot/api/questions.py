@@ -21,6 +21,7 @@ from reviewbot.api import parameters, shapes
 from reviewbot.api.parameters import EventsAsked, JobAsked, JobEventsAsked, JobsAsked
 from reviewbot.audit.filters import BadFilter, Filter, read_moment
 from reviewbot.audit.select import repositories, select
+from reviewbot.audit.shapes import event
 from reviewbot.errors import FinalError, RetryableError
 from schema.sql import load
 
@@ -121,7 +122,7 @@ class Questions:
         after = parameters.position(cursor)
         page = await select(self._pool, wanted, after=after, limit=limit, newest_first=newest_first)
         following = None if page.next is None else str(page.next)
-        return shapes.Events([shapes.event(row) for row in page.events], following, page.position)
+        return shapes.Events([event(row) for row in page.events], following, page.position)
 
     async def _wanted(self, asked: JobsAsked) -> tuple[read.Wanted, About | None]:
         """What the jobs have in common, and which part of the log decides about them; None: all of it."""

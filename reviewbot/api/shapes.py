@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import MapperDeserialisationError
 
 from projections.jobs import rows
 from projections.past import Moment
-from reviewbot.audit.sentences import sentence
-from schema.codec import Recorded
+from reviewbot.audit.shapes import Event, Time
 from schema.events import Conclusion, Trigger
 
-Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 Digits: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40,64}$")]
 
 
@@ -76,23 +72,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     version: int  # how many events it has
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the log. `data` are the facts, byte for byte as they are stored."""
-
-    position: int
-    stream: UUID
-    version: int
-    topic: str
-    data: msgspec.Raw
-    sentence: str  # in plain words, which may change from version to version
-    installation: int | None
-    delivery: UUID | None  # that told it
-    actor: str
-    correlation: UUID
-    causation: int | None  # position of the event that it follows from
-    recorded_at: Time
-
-
 class OneJob(msgspec.Struct, frozen=True):
     """A job as it is, or as it was."""
 
@@ -120,28 +99,6 @@ def job(row: rows.Job) -> Job:
     """A row of the job table as clients see it."""
     return msgspec.convert(
         {"id": row.job, **{name: getattr(row, name) for name in Job.__struct_fields__ if name != "id"}}, Job
-    )
-
-
-def event(row: Recorded) -> Event:
-    """An event of the log as clients see it, though this version may be unable to read its facts."""
-    try:
-        said = sentence(row)
-    except MapperDeserialisationError as error:
-        said = str(error)
-    return Event(
-        position=row.position,
-        stream=row.stream,
-        version=row.version,
-        topic=row.topic,
-        data=msgspec.Raw(row.data),
-        sentence=said,
-        installation=row.installation,
-        delivery=row.delivery,
-        actor=row.actor,
-        correlation=row.correlation,
-        causation=row.causation,
-        recorded_at=row.recorded_at,
     )
 
 

@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
-from uuid import UUID
+from typing import Literal
 
 import msgspec
 
-from reviewbot.audit.sentences import sentence
+from reviewbot.audit.shapes import said
 from reviewbot.invisible import show_invisible
 from schema.codec import Recorded
 
 Format = Literal["table", "jsonl", "csv"]
-Formatter: TypeAlias = Callable[[msgspec.Struct], str]
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """An event for programs: all its columns, the fact as it is stored, and what it says."""
-
-    position: int
-    recorded_at: datetime
-    topic: str
-    stream: UUID
-    version: int
-    actor: str
-    installation: int | None
-    delivery: UUID | None
-    correlation: UUID
-    causation: int | None
-    data: msgspec.Raw
-    text: str
-
-
-def told(event: Recorded) -> Told:
-    """The event for programs. Raises MapperDeserialisationError for one that cannot be read."""
-    return Told(
-        position=event.position,
-        recorded_at=event.recorded_at,
-        topic=event.topic,
-        stream=event.stream,
-        version=event.version,
-        actor=event.actor,
-        installation=event.installation,
-        delivery=event.delivery,
-        correlation=event.correlation,
-        causation=event.causation,
-        data=msgspec.Raw(event.data),
-        text=sentence(event),
-    )
 
 
 def line(event: Recorded) -> str:
     """The event as a line of a table."""
     when = f"{event.recorded_at:%Y-%m-%d %H:%M:%S}"
-    return one_line(f"{event.position:>9}  {when}  {event.actor:<20}  {event.topic:<18}  {sentence(event)}")
+    return one_line(f"{event.position:>9}  {when}  {event.actor:<20}  {event.topic:<18}  {said(event)}")
 
 
 HEADING = f"{'position':>9}  {'recorded (UTC)':<19}  {'actor':<20}  {'event':<18}  what it says"

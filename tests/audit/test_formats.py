@@ -12,14 +12,13 @@ import msgspec
 
 from reviewbot.audit.formats import (
     HEADING,
-    Told,
     csv_heading,
     csv_line,
     json_line,
     line,
     table,
-    told,
 )
+from reviewbot.audit.shapes import Event, event
 from schema import events as e
 from schema.codec import Recorded, encode
 
@@ -32,24 +31,24 @@ def recorded(fact: e.Fact) -> Recorded:
 
 
 def test_a_line_of_json_holds_every_column_and_the_fact_byte_for_byte() -> None:
-    event = recorded(e.ReviewFailed(code="internal", reason=NASTY))
-    written = json_line(told(event))
+    row = recorded(e.ReviewFailed(code="internal", reason=NASTY))
+    written = json_line(event(row))
     assert len(written.splitlines()) == 1
-    assert event.data.decode() in written
+    assert row.data.decode() in written
     read = json.loads(written)
-    assert UUID(read["stream"]) == event.stream
+    assert UUID(read["stream"]) == row.stream
     assert (read["position"], read["version"], read["delivery"]) == (7, 2, None)
     assert read["recorded_at"] == "2026-01-02T03:04:05.678901Z"
     assert read["data"]["reason"] == NASTY
 
 
 def test_csv_comes_back_as_it_was_written() -> None:
-    event = recorded(e.ReviewFailed(code="internal", reason=NASTY))
-    text = "\n".join([csv_heading(Told), csv_line(told(event))])
-    (row,) = csv.DictReader(io.StringIO(text, newline=""))
-    assert json.loads(row["data"])["reason"] == NASTY
-    assert (row["position"], row["actor"], row["delivery"]) == ("7", "user:5", "")
-    assert row["recorded_at"] == "2026-01-02T03:04:05.678901Z"
+    row = recorded(e.ReviewFailed(code="internal", reason=NASTY))
+    text = "\n".join([csv_heading(Event), csv_line(event(row))])
+    (read,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert json.loads(read["data"])["reason"] == NASTY
+    assert (read["position"], read["actor"], read["delivery"]) == ("7", "user:5", "")
+    assert read["recorded_at"] == "2026-01-02T03:04:05.678901Z"
 
 
 def test_nothing_that_others_wrote_moves_the_terminal() -> None:
@@ -74,3 +73,9 @@ def test_a_table_aligns_its_columns_and_shows_nothing_else() -> None:
         "a<U+001B>[31m      5",
         "long name       1000    2.2",
     ]
+
+
+def test_an_event_of_a_later_version_is_shown_all_the_same() -> None:
+    row = msgspec.structs.replace(recorded(e.ReviewSuperseded()), topic="ReviewAdmired")
+    assert "the log holds a ReviewAdmired, which this version of ReviewBot does not know" in line(row)
+    assert json.loads(json_line(event(row)))["topic"] == "ReviewAdmired"
