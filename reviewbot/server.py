@@ -82,7 +82,7 @@ class Server:
         self._settings, self._metrics = settings, metrics
         self.watch = Watch(pool, queue_max=settings.queue_max, version=version, provider=settings.provider.name)
         self.intake: Intake | None = None
-        self._api = Api(pool, version=version)
+        self.api: Api | None = None
         if settings.role in ("all", "web"):
             assert vault is not None
             secrets = [secret.reveal().encode() for secret in settings.github.webhook_secrets]
@@ -97,6 +97,7 @@ class Server:
                 body_seconds=limits.body_seconds,
                 bytes_in_flight=limits.bytes_in_flight,
             )
+            self.api = Api(pool, version=version)
         self._guard = Guard(metrics)
         self._door = Door(self._app(), metrics, limits)
         self._watching: asyncio.Task[None] | None = None
@@ -132,7 +133,9 @@ class Server:
             ]
         )
         if self.intake is not None:
-            app.add_routes([web.post(WEBHOOK_PATH, self.intake.handle, name="webhook"), *self._api.routes()])
+            app.add_routes([web.post(WEBHOOK_PATH, self.intake.handle, name="webhook")])
+        if self.api is not None:
+            app.add_routes(self.api.routes())
         return app
 
     async def _about(self, _request: web.Request) -> web.Response:

@@ -38,9 +38,9 @@ Answer: TypeAlias = "shapes.Events | shapes.Jobs | shapes.OneJob"
 class Api:
     """Answers GET below /api."""
 
-    def __init__(self, pool: Pool, *, version: str, questions: Questions | None = None) -> None:
+    def __init__(self, pool: Pool, *, version: str) -> None:
         self._pool = pool
-        self._questions = questions or Questions(pool)
+        self.questions = Questions(pool)
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self._description = msgspec.json.encode(describe(version))
 
@@ -88,13 +88,13 @@ class Api:
     async def _ask(self, asked: msgspec.Struct, job: UUID | None) -> Answer:
         match asked:
             case parameters.EventsAsked():
-                return await self._questions.events(asked)
+                return await self.questions.events(asked)
             case parameters.JobsAsked():
-                return await self._questions.jobs(asked)
+                return await self.questions.jobs(asked)
             case parameters.JobAsked() if job is not None:
-                return await self._questions.job(job, asked)
+                return await self.questions.job(job, asked)
             case parameters.JobEventsAsked() if job is not None:
-                return await self._questions.job_events(job, asked)
+                return await self.questions.job_events(job, asked)
         raise AssertionError(asked)
 
 

@@ -97,9 +97,10 @@ class Events(msgspec.Struct, frozen=True):
 
 def job(row: rows.Job) -> Job:
     """A row of the job table as clients see it."""
-    return msgspec.convert(
-        {"id": row.job, **{name: getattr(row, name) for name in Job.__struct_fields__ if name != "id"}}, Job
-    )
+    return Job(id=row.job, **{name: getattr(row, name) for name in _SAME})
+
+
+_SAME = tuple(name for name in Job.__struct_fields__ if name != "id")
 
 
 def at(moment: Moment | None) -> At | None:

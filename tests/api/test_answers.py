@@ -11,7 +11,6 @@ import pytest
 
 from projections.jobs.project import Jobs
 from projections.past import as_it_was, find
-from reviewbot.api.door import Api
 from reviewbot.api.questions import Questions
 from schema import events as e
 from schema.events import FACTS
@@ -249,8 +248,9 @@ async def test_a_moment_near_the_end_waits_for_the_trail_and_not_for_ever(
 async def test_too_much_past_is_refused_with_what_to_do_and_a_pull_request_of_it_is_not(
     client: Client, log: Log, pool: Pool
 ) -> None:
-    api: Api = client.service.server._api
-    api._questions = Questions(pool, most_folded=3)
+    api = client.service.server.api
+    assert api is not None
+    api.questions = Questions(pool, most_folded=3)
     for number in range(5):
         await ask(log, number)
     await project(pool)
@@ -265,8 +265,9 @@ async def test_too_much_past_is_refused_with_what_to_do_and_a_pull_request_of_it
 async def test_one_traveller_at_a_time_and_the_present_is_told_meanwhile(client: Client, log: Log, pool: Pool) -> None:
     await ask(log, 1)
     await project(pool)
-    api: Api = client.service.server._api
-    async with api._questions._travelling:
+    api = client.service.server.api
+    assert api is not None
+    async with api.questions._travelling:
         busy = await client.ask("/api/jobs", at=1)
         assert (busy.status, busy.headers["retry-after"]) == (503, "5")
         assert (await client.ask("/api/jobs")).status == 200
