@@ -223,13 +223,16 @@ async def test_an_ending_is_written_once_the_database_is_back(world: World, monk
 async def test_no_more_reviews_run_at_a_time_than_are_allowed(
     world: World, concurrency: int, per_installation: int, most: int
 ) -> None:
-    running, highest = 0, 0
+    running, highest, full = 0, 0, asyncio.Event()
 
     async def review(story: Story) -> None:
         nonlocal running, highest
         running += 1
         highest = max(highest, running)
-        await asyncio.sleep(0.05)
+        if running >= most:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0.05)  # for one too many to come
         running -= 1
         await completes(story)
 
