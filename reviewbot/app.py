@@ -45,6 +45,7 @@ from schema.database import connect, open_pool
 from schema.log import CHANNEL, Log
 from schema.migrate import LOCK, MigrationError, migrate
 from schema.processes import Processes
+from schema.seal import Sealer
 from schema.vault import Vault
 
 logger = structlog.get_logger(__name__)
@@ -114,6 +115,7 @@ class Service:
         self._worker: Worker | None = None
         self._processes: Processes
         self._server: Server | None = None
+        self._sealer: Sealer | None = None
         self.log: Log
         self.pool: asyncpg.Pool[asyncpg.Record]
 
@@ -143,9 +145,9 @@ class Service:
                 if projection.prompt:
                     wake_log.add(projector.wake)
                 self._spawn(projector.run())
-            sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
-            wake_log.add(sealer.wake)
-            self._spawn(sealer.run())
+            self._sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
+            wake_log.add(self._sealer.wake)
+            self._spawn(self._sealer.run())
             self._spawn(make_eraser(settings.keys, self.pool, self.log, self._processes, self.metrics).run())
         self.log.on_append(wake_log)
         slug = settings.github.slug
@@ -164,7 +166,16 @@ class Service:
             slug = await ask_slug(await self._github())
         self._spawn(listen(self._url, {CHANNEL: wake_log, "projected": wake_projected}, process=str(process)))
         self._spawn(keep_gauges(self.pool, self.log, self.metrics))
-        self._server = Server(settings, slug, self.pool, self.log, self.metrics, vault=vault, version=our_version())
+        self._server = Server(
+            settings,
+            slug,
+            self.pool,
+            self.log,
+            self.metrics,
+            vault=vault,
+            version=our_version(),
+            seal_fault=lambda: self._sealer.fault if self._sealer else None,
+        )
         await self._server.start()
         seconds = round(time.monotonic() - began, 3)
         logger.info("started", role=settings.role, port=self.port, provider=settings.provider.name, seconds=seconds)

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -77,10 +78,17 @@ class Server:
         *,
         vault: Vault | None,
         version: str,
+        seal_fault: Callable[[], str | None] = lambda: None,
         limits: Limits = Limits(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self._settings, self._metrics = settings, metrics
-        self.watch = Watch(pool, queue_max=settings.queue_max, version=version, provider=settings.provider.name)
+        self.watch = Watch(
+            pool,
+            queue_max=settings.queue_max,
+            version=version,
+            provider=settings.provider.name,
+            seal_fault=seal_fault,
+        )
         self.intake: Intake | None = None
         self.api: Api | None = None
         if settings.role in ("all", "web"):

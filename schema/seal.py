@@ -63,6 +63,11 @@ class Sealer:
         self._fault: str | None = None
         self._woken = asyncio.Event()
 
+    @property
+    def fault(self) -> str | None:
+        """What stands in the way of sealing."""
+        return self._fault
+
     def wake(self) -> None:
         """Something may have been appended: a hint."""
         self._woken.set()

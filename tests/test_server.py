@@ -54,6 +54,7 @@ async def test_health_tells_the_queue_the_database_and_what_runs(service: Servic
         "database": "ok",
         "problems": [],
         "queue": {"pending": 2, "processing": 0, "failed": 0},
+        "seal": {"sealed_events": 0, "unsealed_events": 2, "sealed_at": None, "fault": None},
         "version": "1.2.3",
         "provider": "rules",
     }

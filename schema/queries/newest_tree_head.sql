@@ -1,2 +1,2 @@
 -- The newest checkpoint.
-select size, root, note from tree_head order by size desc limit 1
+select size, root, note, sealed_at from tree_head order by size desc limit 1

@@ -65,6 +65,30 @@ async def test_what_cannot_be_verified_is_refused_with_a_sentence(
     assert reason in result.stderr
 
 
+async def test_health_says_how_far_the_log_is_sealed_and_why_no_further(place: Place) -> None:
+    await place.open("topic")
+    await place.ends("completed")
+    await wait_until(lambda: sealing(place, fault=None), what="the seal of everything")
+    copies = place.rig.folder / "checkpoints.jsonl"
+    copies.rename(copies.with_suffix(".away"))
+    copies.mkdir()
+    await place.open("clean")
+    await wait_until(lambda: sealing(place, fault="checkpoints cannot be kept in"), what="the fault told")
+    copies.rmdir()
+    copies.with_suffix(".away").rename(copies)
+    await wait_until(lambda: sealing(place, fault=None), seconds=20, what="the seal of everything")
+
+
+async def sealing(place: Place, *, fault: str | None) -> bool:
+    """Whether the service says so: a fault that begins like this, or that everything is sealed."""
+    address = str(place.rig.standin.webhooks.url).replace("/webhooks/github", "/health")
+    async with place.rig.http.get(address) as answer:
+        health = await answer.json()
+    if fault is None:
+        return bool(health["seal"]["unsealed_events"] == 0 and health["seal"]["fault"] is None)
+    return str(health["seal"]["fault"]).startswith(fault) and health["status"] == "degraded"
+
+
 async def test_a_review_is_sealed_told_to_github_proven_offline_and_no_longer_so_when_touched(
     place: Place, tmp_path: Path
 ) -> None:
