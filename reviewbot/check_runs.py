@@ -26,7 +26,7 @@ from reviewbot.github import checks
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import CheckOutput
 from reviewbot.publisher import Plan
-from reviewbot.render import check_cancelled, check_failure, check_queued, check_sealed, check_skipped
+from reviewbot.render import check_cancelled, check_failure, check_queued, check_running, check_sealed, check_skipped
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import encode
@@ -142,7 +142,7 @@ class Keeper:
     async def _create(self, client: Client, job: Job) -> None:
         """Make the Check Run, or adopt the one that an earlier try made without learning of it."""
         assert job.head_sha is not None
-        external_id = str(job.job)
+        external_id, running = str(job.job), job.state == "running"
         found = await checks.list_for_ref(client, job.repository, job.head_sha, name=NAME, app_id=self._app_id)
         # one that is completed belongs to an earlier request of the same review
         run = next((run for run in found if run.external_id == external_id and run.status != "completed"), None)
@@ -153,8 +153,8 @@ class Keeper:
                 name=NAME,
                 head_sha=job.head_sha,
                 external_id=external_id,
-                status="in_progress" if job.state == "running" else "queued",
-                output=check_queued(),
+                status="in_progress" if running else "queued",
+                output=check_running(job.attempt) if running else check_queued(),
             )
         await self._record(job, e.CheckRunCreated, check_run_id=run.id, head_sha=job.head_sha)
         job.check_run_id = run.id

@@ -187,6 +187,17 @@ def check_queued() -> CheckOutput:
     return CheckOutput(title="Waiting", summary="The review of this commit is queued and will start shortly.")
 
 
+def check_running(attempt: int) -> CheckOutput:
+    """A worker is at it, for the `attempt`-th time."""
+    again = (
+        f" This is attempt {attempt}: what an earlier one has paid for is not asked for again." if attempt > 1 else ""
+    )
+    return CheckOutput(
+        title=f"Reviewing (attempt {attempt})" if attempt > 1 else "Reviewing",
+        summary=f"The changes of this commit are being read and reviewed now.{again}",
+    )
+
+
 def check_reviewed(review: ReviewText) -> tuple[Literal["success", "neutral"], CheckOutput]:
     """Green only for a complete review without findings; neutral otherwise, for a review is advice."""
     clean = review.complete and not review.findings

@@ -19,6 +19,7 @@ from reviewbot.metrics import Metrics
 from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
+from reviewbot.render import check_running
 from reviewbot.review import job_id
 from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, terms
 from reviewbot.story import NotWanted, Story
@@ -130,7 +131,8 @@ class Steps:
         if row.check_run_id is None or row.check_version != row.request_version:
             return
         try:
-            await checks.update(client, row.repository, row.check_run_id, status="in_progress")
+            output = check_running(row.attempt)
+            await checks.update(client, row.repository, row.check_run_id, status="in_progress", output=output)
         except ReviewBotError as error:
             logger.info("the check run still says queued", error=str(error))
 

@@ -100,6 +100,26 @@ async def test_a_running_review_is_shown_in_progress(world: World) -> None:
     world.provider = FakeProvider(look)
     await world.steps().review(story)
     assert seen == [("in_progress", None)]
+    assert runs(world)[0].output.title == "Reviewing"
+
+
+async def test_a_review_that_is_tried_again_says_which_attempt_it_is_without_a_further_request(world: World) -> None:
+    await world.request()
+    await step(world, world.keeper())
+    await world.hand_back(await world.claim())
+    again = world.story(await world.claim())
+    await again.load()
+    titles: list[str | None] = []
+
+    async def look(_: object) -> str:
+        titles.extend(run.output.title for run in runs(world))
+        return says()
+
+    world.provider = FakeProvider(look)
+    await world.steps().review(again)
+    assert titles == ["Reviewing (attempt 2)"]
+    changes = [sent for sent in world.standin.requests if sent.method == "PATCH" and "check-runs" in sent.path]
+    assert len(changes) == 1
 
 
 async def test_a_review_that_runs_before_anybody_could_show_it_queued_is_shown_in_progress(world: World) -> None:
@@ -107,6 +127,7 @@ async def test_a_review_that_runs_before_anybody_could_show_it_queued_is_shown_i
     await world.claim()
     await step(world, world.keeper())
     assert shown(world) == [("in_progress", None)]
+    assert runs(world)[0].output.title == "Reviewing"
 
 
 @pytest.mark.parametrize(
