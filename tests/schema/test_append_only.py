@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import asyncpg
@@ -10,16 +11,24 @@ import pytest
 from schema.database import connect
 from schema.inbox import pack, pack_delivery
 from schema.log import Log
+from tests.house.tree import files, read
 from tests.schema.given import DATA_KEY, Pool, event, meta
 
-FOR_EVER = ("event", "inbox", "artifact")
 CHANGES = {
     "event": ("update event set topic = 'x'", "delete from event", "truncate event"),
     "inbox": ("update inbox set event = 'x'", "delete from inbox", "truncate inbox"),
     "artifact": ("update artifact set kind = 'x'", "delete from artifact", "truncate artifact"),
+    "tile": ("update tile set index = 1", "delete from tile", "truncate tile"),
+    "tree_head": ("update tree_head set note = 'x'", "delete from tree_head", "truncate tree_head"),
 }
 # Retention removes raw deliveries and artifacts, as their owner; the log itself loses nothing, whoever asks.
-REFUSED_TO_THE_OWNER = (*CHANGES["event"], CHANGES["inbox"][0], CHANGES["artifact"][0])
+REFUSED_TO_THE_OWNER = (
+    *CHANGES["event"],
+    CHANGES["inbox"][0],
+    CHANGES["artifact"][0],
+    *CHANGES["tile"],
+    *CHANGES["tree_head"],
+)
 
 # Everything that the application's role may do with what cannot be rebuilt.
 ALLOWED = {
@@ -31,21 +40,31 @@ ALLOWED = {
     "worker": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "lease": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "checkpoint": {"SELECT", "INSERT", "UPDATE"},
+    "recovery": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "missing_delivery": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "swept_repository": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "tile": {"SELECT", "INSERT"},
+    "tree_head": {"SELECT", "INSERT"},
     "api_token": {"SELECT", "INSERT", "DELETE", "UPDATE (last_used_at)"},
     "migration": set(),
 }
 
+MIGRATIONS = [path for path in files() if path.startswith("schema/migrations/")]
+
 
 @pytest.fixture
 async def owner(database: str, log: Log) -> asyncpg.Connection[asyncpg.Record]:
-    """The owner of a database with one event, one delivery and one artifact in it."""
+    """The owner of a database with one of each in it: event, delivery, artifact, tile, checkpoint."""
     await log.append(
         [event()],
         meta(),
         delivery=pack_delivery(DATA_KEY, uuid4(), "ping", {}, b"{}"),
         artifacts=[pack(DATA_KEY, "prompt", b"p")],
     )
-    return await connect(database)
+    owner = await connect(database)
+    await owner.execute("insert into tile values (0, 0, $1)", bytes(8192))
+    await owner.execute("insert into tree_head (size, root, note) values (1, $1, 'a note')", bytes(32))
+    return owner
 
 
 @pytest.mark.parametrize("statement", [statement for changes in CHANGES.values() for statement in changes])
@@ -82,6 +101,11 @@ async def test_the_application_may_do_exactly_what_this_table_says(owner: asyncp
     for table, privilege, column in columns:
         found.setdefault(table, set()).add(f"{privilege} ({column})")
     assert {table: found[table] for table in ALLOWED} == ALLOWED
+
+
+def test_every_table_that_the_migrations_make_is_in_that_table() -> None:
+    made = re.findall(r"^create table (\w+)", "".join(map(read, MIGRATIONS)), re.MULTILINE)
+    assert set(made) | {"migration"} == ALLOWED.keys()
 
 
 async def test_the_application_owns_nothing_and_may_make_nothing(
