@@ -27,8 +27,9 @@ class Show:
         if self._as_json:
             click.echo(msgspec.json.encode(replayed))
             return
-        for line in told(replayed) if self._one else row(replayed):
-            click.echo(show_invisible(line))
+        for text in told(replayed) if self._one else row(replayed):
+            for line in show_invisible(text).split("\n"):
+                click.secho(line, fg=_COLOURS.get(line[:1]))
 
     def end(self) -> int:
         """Says what all come to; gives the exit code."""
@@ -40,17 +41,26 @@ class Show:
         return EXIT_CONFIG if self._outcomes["unknown"] else 0
 
 
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}  # of a diff's lines; no other line begins so
+
+
 class Totals:
-    """What was posted and what would be, over many reviews that could be told."""
+    """What was posted and what would be, over the reviews that could be told."""
 
     def __init__(self) -> None:
         self._posted: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
+        self._changed: Counter[str] = Counter()
+        self._remarks: Counter[str] = Counter()
 
     def add(self, replayed: Replayed) -> None:
-        for sums, counts in ((self._posted, replayed.posted), (self._made, replayed.made)):
-            if counts is not None and replayed.made is not None:
-                sums.update(findings=counts.findings, comments=counts.comments, green=counts.conclusion == "success")
+        self._remarks.update(replayed.remarks)
+        posted, made = replayed.posted, replayed.made
+        if posted is None or made is None:
+            return
+        for sums, counts in ((self._posted, posted), (self._made, made)):
+            sums.update(findings=counts.findings, comments=counts.comments, green=counts.conclusion == "success")
+        self._changed.update(fewer=made.comments < posted.comments, more=made.comments > posted.comments)
 
     def told(self, outcomes: Counter[str]) -> Iterator[str]:
         counted = ", ".join(f"{outcomes[each]:,} {each}" for each in ("equal", "different", "unknown"))
@@ -58,9 +68,12 @@ class Totals:
         if outcomes["different"]:
             sums = (f"{name} {self._posted[key]:,} -> {self._made[key]:,}" for name, key in _SUMS)
             yield f"In all: {', '.join(sums)}."
+            yield f"{self._changed['fewer']:,} with fewer inline comments, {self._changed['more']:,} with more."
+        for remark, count in self._remarks.items():
+            yield f"note on {count:,} of them: {remark}"
 
 
-_SUMS = (("findings", "findings"), ("inline comments", "comments"), ("without findings", "green"))
+_SUMS = (("findings", "findings"), ("inline comments", "comments"), ("green", "green"))
 
 
 def told(replayed: Replayed) -> Iterator[str]:

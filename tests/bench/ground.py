@@ -35,6 +35,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     rebuild_jobs: int
     audit_jobs: int  # with eleven or twelve events each
     reviews: int
+    replays: int
     starts: int
     big_files: int
     big_file_bytes: int
@@ -52,6 +53,7 @@ FULL = Sizes(
     rebuild_jobs=312_500,
     audit_jobs=87_500,
     reviews=50,
+    replays=1_000,
     starts=5,
     big_files=300,
     big_file_bytes=70_000,
@@ -68,6 +70,7 @@ QUICK = Sizes(
     rebuild_jobs=2_000,
     audit_jobs=200,
     reviews=3,
+    replays=10,
     starts=1,
     big_files=20,
     big_file_bytes=20_000,

@@ -11,12 +11,16 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
+from eventsourcing.persistence import StoredEvent
 
 from reviewbot.llm.base import Answer, Finish, Usage
 from reviewbot.planning import fix, gather, leaking
 from reviewbot.prompts.render import prompt_version
 from reviewbot.replay import Stored
 from schema import events as e
+from schema.codec import encode
+from schema.log import Log, Meta
+from schema.vault import Vault
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 JOB = UUID("00000000-0000-4000-8000-000000000001")
@@ -74,15 +78,16 @@ def reviewed(
     last_attempt: bool = False,
     secrets: Sequence[str] = (),
     version: str = "1.0",
+    job: UUID = JOB,
 ) -> Stored:
     """What is stored of a review that was made live. The last text answers all further portions."""
     scope = gather(changes, terms)
     answers = tuple(answer(texts[min(part, len(texts) - 1)], finish) for part in range(len(scope.chunks)))
     withhold = partial(leaking, secrets=secrets)
-    fixed = fix(JOB, HEAD, scope, answers, terms, last_attempt=last_attempt, withhold=withhold)
+    fixed = fix(job, HEAD, scope, answers, terms, last_attempt=last_attempt, withhold=withhold)
     plan = msgspec.json.encode(fixed.plan)
     return Stored(
-        job=JOB,
+        job=job,
         request=e.ReviewRequested(
             installation=1,
             repository_id=2,
@@ -118,3 +123,34 @@ def reviewed(
         answers=answers,
         plan=plan,
     )
+
+
+async def store(vault: Vault, log: Log, stored: Stored) -> None:
+    """Write a review into the log, as the live path does: its events with their artifacts."""
+    installation, terms = stored.request.installation, stored.terms
+    changes = await vault.pack(installation, "changes", stored.changes)
+    plan = await vault.pack(installation, "plan", stored.plan)
+    facts: list[e.Fact] = [stored.request, msgspec.structs.replace(stored.gathered, changes=changes.ref)]
+    artifacts, prompts = [changes, plan], []
+    for call, answer in enumerate(stored.answers, 1):
+        prompt = await vault.pack(installation, "prompt", b"%d" % call)
+        text = await vault.pack(installation, "answer", answer.text.encode("utf-8", "surrogatepass"))
+        asked = e.ModelAsked(
+            call=call, provider=terms.provider, model=terms.model, prompt=prompt.ref, prompt_version=prompt_version()
+        )
+        received = e.AnswerReceived(
+            call=call,
+            provider=answer.provider,
+            model=answer.model,
+            prompt=prompt.ref,
+            answer=text.ref,
+            finish=answer.finish,
+        )
+        facts += [asked, received]
+        artifacts += [prompt, text]
+        prompts.append(prompt.ref)
+    prepared = msgspec.structs.replace(stored.prepared, plan=plan.ref, prompts=tuple(prompts))
+    facts += [prepared, *([stored.posted] if stored.posted else [])]
+    events = [StoredEvent(stored.job, version, fact.TOPIC, encode(fact)) for version, fact in enumerate(facts, 1)]
+    about = Meta(actor="worker:one", correlation=stored.job, installation=installation)
+    await log.append(events, about, artifacts=artifacts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,9 +18,11 @@ from reviewbot import planning, render
 from reviewbot.cli import main
 from reviewbot.errors import ProviderUnavailable
 from reviewbot.llm.rules.provider import RulesProvider
-from reviewbot.replay import load, replay
+from reviewbot.replay import Difference, Replayed, load, replay
+from reviewbot.replay_report import Show
 from schema import events as e
-from tests.demo.hub import REPO
+from schema.erasures import Erasures, erase
+from tests.demo.hub import INSTALLATION, REPO
 from tests.fakes import finding, says
 from tests.helpers import ENCRYPTION_KEY, START, append, job_of, project, requested
 from tests.world import World, visible
@@ -203,6 +207,18 @@ async def test_bytes_that_are_not_what_was_stored_are_not_replayed(world: World,
     assert f"The stored answer of job {job} cannot be read" in result.output
 
 
+async def test_an_erased_review_is_a_tombstone(world: World, tmp_path: Path) -> None:
+    job = await review(world)
+    async with world.pool.acquire() as connection:
+        await erase(connection, Erasures(tmp_path / "erasures.jsonl"), INSTALLATION, "operator")
+    result = await call(job)
+    assert (result.exit_code, "Traceback" in result.output) == (2, False)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"were erased on {today}: job {job} cannot be replayed." in result.output
+    await project(world.pool)
+    assert (await call("--since", "1d")).stdout.splitlines()[-1] == "1 reviews: 0 equal, 0 different, 1 unknown."
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -244,11 +260,14 @@ async def test_many_reviews_are_told_in_a_line_each_and_in_all(world: World) -> 
     assert (result.exit_code, result.stdout) == (0, "2 reviews: 2 equal, 0 different, 0 unknown.\n")
     result = await call("--since", "1d", "--min-severity", "high")
     assert result.exit_code == 1
-    changed, unknown, counted, sums = result.stdout.splitlines()
+    changed, unknown, counted, sums, more = result.stdout.splitlines()
     assert changed.split() == f"{REPO}#1 2 findings, 2 inline, neutral -> 1 finding, 1 inline, neutral {first}".split()
     assert "did not record its settings" in unknown
     assert counted == "3 reviews: 1 equal, 1 different, 1 unknown."
-    assert sums == "In all: findings 3 -> 2, inline comments 3 -> 2, without findings 0 -> 0."
+    assert sums == "In all: findings 3 -> 2, inline comments 3 -> 2, green 0 -> 0."
+    assert more == "1 with fewer inline comments, 0 with more."
+    notes = (await call("--since", "1d", "--max-findings", "9")).stdout.splitlines()[-1]
+    assert notes.startswith("note on 2 of them: The prompt asked for at most 20 findings; asked for 9")
     lines = (await call("--since", "1d", "--json")).stdout.splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["equal", "equal", "unknown"]
 
@@ -282,3 +301,12 @@ async def test_reviews_from_before_then_are_not_replayed(world: World) -> None:
     await project(world.pool)
     position = (await world.row(first)).position
     assert (await call("--since", position + 1)).stdout == "1 reviews: 1 equal, 0 different, 0 unknown.\n"
+
+
+async def test_a_path_that_commands_the_terminal_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    difference = Difference("comment on \x1b[2Ja:1", "--- posted\n+++ replayed\n+\x1b]0;title\x07\u202e\n")
+    show = Show(as_json=False, one=True)
+    show(Replayed(job=uuid4(), outcome="different", told="NOT equal.", repository=REPO, differences=(difference,)))
+    printed = capsys.readouterr().out
+    assert {character for character in printed if not character.isprintable()} == {"\n"}
+    assert "+<U+001B>]0;title<U+0007><U+202E>" in printed.splitlines()
