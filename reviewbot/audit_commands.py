@@ -73,7 +73,7 @@ def show_events(*, oldest_first: bool, limit: int | None, form: Format, **parts:
     async def command() -> None:
         asked = _filter(**parts)
         most = SHOWN if limit is None and sys.stdout.isatty() else limit or None
-        async with _ground() as (pool, _):
+        async with ground() as (pool, _):
             _print_heading(form)
             shown = 0
             async with contextlib.aclosing(stream(pool, asked, newest_first=not oldest_first)) as events:
@@ -97,7 +97,7 @@ def tell_history(what: str, form: Format) -> None:
 
     async def command() -> None:
         meant = _meant(what)
-        async with _ground() as (pool, settings):
+        async with ground() as (pool, settings):
             told = story_of_job(pool, meant) if isinstance(meant, UUID) else story_of_pull(pool, *meant)
             events = [event async for event in told]
             if not events:
@@ -125,7 +125,7 @@ def tell_why(what: str, head: str | None, as_json: bool) -> None:
         if isinstance(meant, UUID):
             raise ConfigError(f"{what} is a job: ask for the pull request, such as owner/repo#7.")
         Filter(repository=meant[0], pull_request=meant[1], head=head).checked()
-        async with _ground() as (pool, settings):
+        async with ground() as (pool, settings):
             limits = Limits(settings.concurrency_per_installation, settings.lease_seconds)
             for answer in why(await known(pool, *meant, limits), limits, head):
                 for line in [formats.json_line(answer)] if as_json else map(formats.one_line, answer.sentences):
@@ -143,7 +143,7 @@ def show_failures(since: str | None, until: str | None, form: Format) -> None:
 
     async def command() -> None:
         asked = _filter(since=since or USUAL_DAYS, until=until)
-        async with _ground() as (pool, _):
+        async with ground() as (pool, _):
             found = await failures(pool, asked)
         if not found:
             click.echo("Nothing failed.", err=True)
@@ -174,7 +174,7 @@ def show_stats(repository: str | None, since: str | None, until: str | None, for
 
     async def command() -> None:
         asked = _filter(repository=repository, since=since or USUAL_DAYS, until=until)
-        async with _ground() as (pool, _):
+        async with ground() as (pool, _):
             found = await stats(pool, asked)
         if not found:
             click.echo("No review ended in that time.", err=True)
@@ -189,8 +189,8 @@ def show_stats(repository: str | None, since: str | None, until: str | None, for
 
 
 @contextlib.asynccontextmanager
-async def _ground() -> AsyncIterator[tuple[Pool, Settings]]:
-    """The database with a trail that leads to the end of the log."""
+async def ground() -> AsyncIterator[tuple[Pool, Settings]]:
+    """The database with projections that have read to the end of the log, and the settings."""
     settings = config.load(role="projector")
     logs.configure(level="warning", form="text", stream=sys.stderr)
     async with database(settings) as url:

@@ -22,6 +22,7 @@ from reviewbot import (
     app,
     audit_commands,
     config,
+    job_commands,
     key_commands,
     local,
     logs,
@@ -249,6 +250,7 @@ def _named_path(text: str) -> tuple[str, Path]:
 main.add_command(rebuild_commands.command)
 main.add_command(seal_commands.verify_command)
 main.add_command(seal_commands.seal)
+audit_commands.audit.add_command(job_commands.show_jobs)
 main.add_command(audit_commands.audit)
 main.add_command(replay_commands.command)
 main.add_command(token_commands.group)

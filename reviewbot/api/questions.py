@@ -50,13 +50,18 @@ class About(msgspec.Struct, frozen=True):
 class Table:
     """The jobs that somebody asked for, as they are or as they were."""
 
-    def __init__(self, connection: Connection, wanted: read.Wanted, moment: Moment | None) -> None:
-        self._connection, self._wanted = connection, wanted
+    def __init__(
+        self, pool: Pool, wanted: read.Wanted, past: Connection | None = None, moment: Moment | None = None
+    ) -> None:
+        self._pool, self._wanted, self._past = pool, wanted, past
         self.moment = moment  # None: now
 
     async def page(self, before: int | None, limit: int) -> list[Job]:
         """Jobs in the order of their places, the newest first, from below the place `before`."""
-        return await read.page(self._connection, self._wanted, before=before, limit=limit)
+        if self._past is not None:
+            return await read.page(self._past, self._wanted, before=before, limit=limit)
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            return await read.page(connection, self._wanted, before=before, limit=limit)
 
 
 class Questions:
@@ -112,11 +117,10 @@ class Questions:
         """The jobs asked for, page by page. Raises BadFilter, Busy."""
         wanted, about = await self._wanted(asked)
         if asked.at is None:
-            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-                yield Table(connection, wanted, None)
+            yield Table(self._pool, wanted)
         else:
             async with self._past(asked.at, about) as (past, moment):
-                yield Table(past, wanted, moment)
+                yield Table(self._pool, wanted, past, moment)
 
     async def _events(self, wanted: Filter, newest_first: bool, limit: int, cursor: str | None) -> shapes.Events:
         after = parameters.position(cursor)
@@ -126,7 +130,7 @@ class Questions:
 
     async def _wanted(self, asked: JobsAsked) -> tuple[read.Wanted, About | None]:
         """What the jobs have in common, and which part of the log decides about them; None: all of it."""
-        _checked(Filter(repository=asked.repository, pull_request=asked.pull_request, head=asked.head))
+        check(asked)
         ids = jobs = about = None
         if asked.repository is not None:
             ids = await repositories(self._pool, asked.repository)
@@ -192,6 +196,13 @@ async def _trail_reaches(connection: Connection, moment: Moment) -> None:
             return
         await asyncio.sleep(0.1)
     raise Busy("The trail of the log is behind; `reviewbot_projection_lag_events` says how far.")
+
+
+def check(asked: JobsAsked) -> None:
+    """Raises BadFilter for what is wrong whatever the database holds."""
+    _checked(Filter(repository=asked.repository, pull_request=asked.pull_request, head=asked.head))
+    if asked.at is not None:
+        _moment("at", asked.at)
 
 
 def _filter(asked: EventsAsked) -> Filter:
