@@ -140,15 +140,7 @@ class Service:
         vault = None if settings.role == "projector" else await open_vault(settings.keys, self.pool)
         wake_log, wake_projected = Hub(), Hub()
         if settings.role in ("all", "projector"):
-            for projection in ALL:
-                projector = Projector(self.pool, projection, on_page=wake_projected)
-                if projection.prompt:
-                    wake_log.add(projector.wake)
-                self._spawn(projector.run())
-            self._sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
-            wake_log.add(self._sealer.wake)
-            self._spawn(self._sealer.run())
-            self._spawn(make_eraser(settings.keys, self.pool, self.log, self._processes, self.metrics).run())
+            self._follow(wake_log, wake_projected)
         self.log.on_append(wake_log)
         slug = settings.github.slug
         if settings.role in ("all", "worker"):
@@ -179,6 +171,19 @@ class Service:
         await self._server.start()
         seconds = round(time.monotonic() - began, 3)
         logger.info("started", role=settings.role, port=self.port, provider=settings.provider.name, seconds=seconds)
+
+    def _follow(self, wake_log: Hub, wake_projected: Hub) -> None:
+        """What reads the log on: projectors, sealer, eraser."""
+        for projection in ALL:
+            projector = Projector(self.pool, projection, on_page=wake_projected)
+            if projection.prompt:
+                wake_log.add(projector.wake)
+            self._spawn(projector.run())
+        settings = self.settings
+        self._sealer = make_sealer(settings.seal, self.pool, self._processes, self.metrics)
+        wake_log.add(self._sealer.wake)
+        self._spawn(self._sealer.run())
+        self._spawn(make_eraser(settings.keys, self.pool, self.log, self._processes, self.metrics).run())
 
     async def stop(self, grace_seconds: float | None = None) -> None:
         """Take no more deliveries, finish or hand back reviews, store what was accepted, close everything."""
