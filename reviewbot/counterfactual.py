@@ -20,9 +20,9 @@ from reviewbot.errors import FinalError
 from reviewbot.findings import SEVERITIES, Located, Severity
 from reviewbot.llm.rules.provider import RulesProvider
 from reviewbot.local import NoLedger
-from reviewbot.planning import Fixed, fix, gather, leaking, make_plan
+from reviewbot.planning import Fixed, fix, leaking, make_plan
 from reviewbot.prompts.render import Subject, prompt_version
-from reviewbot.replay import Replayed, Stored, compared, remake
+from reviewbot.replay import Replayed, Stored, compared, gathered, remake
 from reviewbot.reviewer import Scope, Verdict, ask, scope, terms
 from schema.events import Terms
 
@@ -67,7 +67,7 @@ async def would_have_posted(stored: Stored, question: Question, secrets: Sequenc
     `secrets` are what the rules' findings must not repeat; from a model's answer is withheld what was withheld then.
     """
     under = question.terms(stored.terms)
-    then = gather(stored.changes, stored.terms)
+    then = gathered(stored)
     now = _scope(then.files, under, question.ignored)
     if question.by_rules(stored.terms):
         base = await _by_rules(stored, now, under, secrets)

@@ -98,7 +98,9 @@ async def load(vault: Vault, log: Log, job: UUID) -> Stored:
             "what it posted is in the log, but it cannot be made again exactly."
         )
     answers = ReviewJob.replay(job, before).answers
-    received = [answers[prompt] for prompt in prepared.prompts]
+    received = [answers[prompt] for prompt in prepared.prompts if prompt in answers]
+    if len(received) < len(prepared.prompts):
+        raise NotReplayable(f"The log does not hold every answer that job {job} was made from.")
     read = _Reader(vault, state.request.installation, job)
     return Stored(
         job=job,
@@ -166,11 +168,22 @@ def _prompt_versions(events: Sequence[Recorded], prompts: Sequence[str]) -> froz
 # --- made again -------------------------------------------------------------------------------------------------------
 
 
+def gathered(stored: Stored) -> Scope:
+    """What this version reviews of the stored change, under the terms of then. Raises DiffError and NotReplayable."""
+    try:
+        return gather(stored.changes, stored.terms)
+    except msgspec.MsgspecError as error:
+        raise NotReplayable(f"The stored changes have a shape that this version does not know: {error}.") from error
+
+
 def remake(stored: Stored, scope: Scope) -> Fixed:
     """The review as this version of ReviewBot makes it of the stored answers, under the terms of then.
 
-    `scope` is what `gather` makes of the stored changes. Raises AnswerUnusable, which the version of then did not.
+    `scope` is what was `gathered`. Raises AnswerUnusable, which the version of then did not, and NotReplayable.
     """
+    prompts, answers = len(scope.chunks), len(stored.answers)
+    if prompts != answers:
+        raise NotReplayable(f"This version divides the change into {prompts} prompts, and {answers} were answered.")
     return fix(
         stored.job,
         stored.prepared.head_sha,
@@ -185,9 +198,9 @@ def remake(stored: Stored, scope: Scope) -> Fixed:
 def replay(stored: Stored, version: str) -> Replayed:
     """Make the review again and compare; `version` is that of this ReviewBot."""
     try:
-        made = remake(stored, gather(stored.changes, stored.terms))
+        made = remake(stored, gathered(stored))
     except ReviewBotError as error:
-        told = f"This version cannot make it again: {str(error).rstrip('.')}{_by_version(stored, version)}"
+        told = f"It cannot be made again: {str(error).rstrip('.')}{_by_version(stored, version)}"
         return compared(stored, None, "", told)
     equal = f"Equal to what was {_posted(stored)}, byte by byte."
     return compared(stored, made, equal, f"NOT what was {_posted(stored)}{_by_version(stored, version)}")

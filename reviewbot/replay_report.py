@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -25,11 +26,11 @@ class Show:
         self._outcomes[replayed.outcome] += 1
         self._totals.add(replayed)
         if self._as_json:
-            click.echo(msgspec.json.encode(replayed))
+            click.echo(msgspec.json.encode(replayed).decode(), file=sys.stdout)
             return
         for text in told(replayed) if self._one else row(replayed):
             for line in show_invisible(text).split("\n"):
-                click.secho(line, fg=_COLOURS.get(line[:1]))
+                click.secho(line, file=sys.stdout, fg=_COLOURS.get(line[:1]))  # by name: a bar may have taken its place
 
     def end(self) -> int:
         """Says what all come to; gives the exit code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from rich.console import Console
@@ -37,7 +38,10 @@ def event_progress() -> Progress:
 
 
 def counting(unit: str) -> Progress:
-    """A bar that counts, with the rate and the time that is left, on standard error."""
+    """A bar that counts, with the rate and the time that is left, on standard error.
+
+    What is written to `sys.stdout` meanwhile stands above the bar on a terminal, and goes on its own way elsewhere.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,6 +50,7 @@ def counting(unit: str) -> Progress:
         RateColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),
     )
 
 

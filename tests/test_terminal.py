@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from io import StringIO
 
 from rich.console import Console
@@ -57,3 +61,24 @@ def test_text_of_others_is_no_markup_no_emoji_and_no_line_of_ours() -> None:
     said = printed(located("[red]:smile:[/red]\n0 findings in all", body="[link=x]\n0 findings in HEAD: fine"))
     assert said[1].rstrip() == "medium a.py:3 [red]:smile:[/red] 0 findings in all"
     assert [line.rstrip() for line in said[2:4]] == ["    [link=x]", "    0 findings in HEAD: fine"]
+
+
+LINES_UNDER_A_BAR = """
+import sys
+import click
+from reviewbot.terminal import event_progress
+with event_progress() as bar:
+    bar.add_task("x", total=2)
+    click.echo("a line", file=sys.stdout)
+"""
+
+
+def test_lines_stand_above_a_bar_on_a_terminal_and_alone_in_a_file() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", LINES_UNDER_A_BAR]
+    assert subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True).stdout == b"a line\n"
+    os.read(ours, 65_536)
+    subprocess.run(command, stdout=theirs, stderr=theirs, check=True)
+    assert b"\r\x1b[2Ka line\r\n" in os.read(ours, 65_536)  # after the bar was taken away
+    os.close(ours)
+    os.close(theirs)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reviewbot import planning, render
 from reviewbot.errors import AnswerUnusable
-from reviewbot.replay import Stored, replay
+from reviewbot.replay import NotReplayable, Stored, replay
 from tests.fakes import finding, says
 from tests.replay.given import TERMS, recorded_answers, recorded_diffs, reviewed
 
@@ -140,3 +140,27 @@ def test_what_was_not_posted_and_what_github_moved_is_said() -> None:
     assert stored.posted is not None
     moved = msgspec.structs.replace(stored, posted=msgspec.structs.replace(stored.posted, comments=0))
     assert "GitHub refused the places of 1 comments" in replay(moved, "1.0").told
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"answers": ()}, "This version divides the change into 1 prompts, and 0 were answered"),
+        ({"changes": b'[{"strange": true}]'}, "The stored changes have a shape that this version does not know"),
+        ({"changes": b"--- a\n+++ b\n@@ nonsense"}, "It cannot be made again"),
+    ],
+)
+def test_what_a_later_version_reads_otherwise_is_a_difference_with_its_reason(
+    changed: dict[str, object], words: str
+) -> None:
+    stored = msgspec.structs.replace(reviewed(says(PLACED)), **changed)
+    replayed = replay(stored, "2.0")
+    assert (replayed.outcome, replayed.made) == ("different", None)
+    assert words in replayed.told
+    assert replayed.told.endswith("(made by ReviewBot 1.0, replayed by 2.0).")
+
+
+def test_a_stored_plan_of_another_shape_is_named() -> None:
+    stored = msgspec.structs.replace(reviewed(says(PLACED)), plan=b'{"strange": true}')
+    with pytest.raises(NotReplayable, match="The stored plan has a shape that this version does not know"):
+        replay(stored, "1.0")
