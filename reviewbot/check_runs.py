@@ -111,7 +111,8 @@ class Keeper:
             try:
                 await self._bring_into_step(job)
             except (FinalError, Erased) as error:
-                await self._leave_alone(job, str(error))
+                logger.warning("check run is left alone", job=str(job.job), error=str(error))
+                await self._leave_alone(job, error.kept if isinstance(error, FinalError) else str(error))
         except Exception as error:  # noqa: BLE001 - GitHub or the database is down, or what was stored is damaged
             self._wait_longer(job, error)
             return False

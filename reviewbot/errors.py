@@ -4,11 +4,17 @@ from __future__ import annotations
 
 
 class ReviewBotError(Exception):
-    """Something went wrong in ReviewBot."""
+    """Something went wrong in ReviewBot.
 
-    def __init__(self, message: str | None = None) -> None:
-        # The docstring is the message a person reads when the raiser has nothing more precise to say.
-        super().__init__(message or (type(self).__doc__ or "").strip())
+    The message is for the operator, and may repeat what the other side said. `kept` is what the log keeps for ever: a
+    sentence without any text of a pull request or of the other side.
+    """
+
+    def __init__(self, message: str | None = None, *, kept: str | None = None) -> None:
+        # The docstring is the sentence a person reads when the raiser has nothing more precise to say.
+        docstring = (type(self).__doc__ or "").strip()
+        super().__init__(message or docstring)
+        self.kept = kept or docstring
 
 
 class RetryableError(ReviewBotError):
@@ -17,8 +23,10 @@ class RetryableError(ReviewBotError):
     `retry_after` is the number of seconds the other side asked us to wait, or None when it did not say.
     """
 
-    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str | None = None, *, retry_after: float | None = None, kept: str | None = None
+    ) -> None:
+        super().__init__(message, kept=kept)
         self.retry_after = retry_after
 
 
@@ -45,10 +53,17 @@ class GitHubRateLimited(RetryableError):
 
 
 class GitHubRefused(FinalError):
-    """GitHub refused the request (4xx); `status` and `errors` say why."""
+    """GitHub refused the request; the service's log has its words."""
 
-    def __init__(self, message: str | None = None, *, status: int = 0, errors: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int = 0,
+        errors: tuple[str, ...] = (),  # in GitHub's words
+        kept: str | None = None,
+    ) -> None:
+        super().__init__(message, kept=kept)
         self.status = status
         self.errors = errors
 
@@ -58,7 +73,7 @@ class InstallationGone(FinalError):
 
 
 class NotPermitted(FinalError):
-    """The GitHub App lacks a permission that this request needs; the message names it when GitHub does."""
+    """The GitHub App lacks a permission that this request needs."""
 
 
 # --- models -----------------------------------------------------------------------------------------------------
@@ -84,8 +99,9 @@ class AnswerUnusable(RetryableError):
 
 
 class DiffError(FinalError):
-    """The diff cannot be read; `line` is the 1-based line of the diff where it stops making sense, 0 when unknown."""
+    """The diff cannot be read."""
 
     def __init__(self, message: str | None = None, *, line: int = 0) -> None:
-        super().__init__(message)
+        """`line` is the 1-based line of the diff where it stops making sense, 0 when unknown."""
+        super().__init__(message, kept=f"The diff cannot be read at its line {line}." if line else None)
         self.line = line

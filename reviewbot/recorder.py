@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 from eventsourcing.persistence import OperationalError, ProgrammingError, StoredEvent
 
 from reviewbot.review import AlreadyRequested, ReviewJob, delivery_stream
@@ -16,6 +17,8 @@ from schema.codec import FactMapper, Recorded, encode
 from schema.events import DeliveryIgnored, DeliveryParked, Fact
 from schema.inbox import Delivery
 from schema.log import DuplicateDelivery, Log, Meta, VersionConflict
+
+logger = structlog.get_logger(__name__)
 
 ROUNDS = 3  # tries at a stream that others append to meanwhile
 
@@ -63,7 +66,8 @@ class Recorder:
         except NotUnderstood as error:
             return await self._park(raw, incoming, str(error))
         except ProgrammingError as error:  # a text or number that JSON can hold and Postgres cannot
-            return await self._park(raw, incoming, f"it cannot be stored: {error}")
+            logger.warning("a delivery cannot be stored as facts", delivery=str(raw.id), error=str(error))
+            return await self._park(raw, incoming, "it holds a text or number that the database cannot")
 
     async def _request(self, raw: Delivery, incoming: Incoming, requests: Sequence[Request]) -> Outcome:
         """Ask for the reviews, at first as if nobody had before; the log says when somebody has.

@@ -181,7 +181,8 @@ def judge(scope: Scope, answers: Sequence[Answer], terms: Terms, *, give_up: boo
     if unusable and not (give_up and len(unusable) < len(answers)):
         refused = any(answer.finish == "refused" for _, answer in unusable)
         model = unusable[0][1].model
-        raise AnswerUnusable(f"{model} {'declined to answer' if refused else 'gave an answer that could not be read'}.")
+        did = "declined to answer" if refused else "gave an answer that could not be read"
+        raise AnswerUnusable(f"{model} {did}.", kept=f"The model {did}.")
     findings = [finding for each in parsed for finding in each.findings]
     rejected = sum(len(each.rejected) for each in parsed)
     return Verdict(

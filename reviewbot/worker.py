@@ -301,6 +301,7 @@ class Worker:
         except NotWanted as ending:
             return partial(story.record, ending.fact)
         except (GitHubRateLimited, ProviderRateLimited) as limited:
+            logger.warning("review waits for a limit", error=str(limited))
             return partial(self._pause, story, limited)
         except TimeoutError:
             return partial(self._fail, story, "deadline", f"The review took over {timeout:.0f} s.", retryable=True)
@@ -308,9 +309,11 @@ class Worker:
             logger.warning("review failed", error=str(error), kind=type(error).__name__)
             retry_after = error.retry_after if isinstance(error, RetryableError) else None
             final = isinstance(error, FinalError)
-            return partial(self._fail, story, _code(error), str(error), retryable=not final, retry_after=retry_after)
+            return partial(self._fail, story, _code(error), error.kept, retryable=not final, retry_after=retry_after)
         except OperationalError as error:
-            return partial(self._fail, story, "database", f"The database failed: {error}", retryable=True)
+            logger.warning("review failed", error=str(error), kind=type(error).__name__)
+            reason = f"The database failed ({type(error.__cause__ or error).__name__})."
+            return partial(self._fail, story, "database", reason, retryable=True)
         except Exception as error:  # the job must end, whatever broke
             logger.exception("review broke")
             reason = f"ReviewBot broke on this review ({type(error).__name__}); the operator's log has the details."
@@ -369,7 +372,7 @@ class Worker:
         after = min(limited.retry_after or policy.base_seconds * (1 + random.random()), policy.longest_wait_seconds)
         await self._release(
             story,
-            str(limited),
+            limited.kept,
             after=timedelta(seconds=after),
             pause="installation" if isinstance(limited, GitHubRateLimited) else "provider",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ TOO_LARGE = 413  # the status of the GitHubRefused when an answer is larger than
 
 _LONGEST_TEXT = 500  # characters of one of GitHub's sentences that an error repeats
 _MOST_ERRORS = 20
+_PERMISSIONS = re.compile(r"[a-z_]+=[a-z]+(?:[,;] ?[a-z_]+=[a-z]+){,20}")
 _LONGEST_WAIT = 86_400.0  # seconds; no limit of GitHub's lasts longer than a day
 
 
@@ -51,21 +53,31 @@ def refusal(reply: Reply) -> ReviewBotError:
     message, errors = _problem(reply.body)
     detail = f"{message} ({'; '.join(errors)})" if errors else message
     said = f"GitHub answered {reply.target} with {reply.status}: {detail or 'no reason given'}."
+    kept = f"GitHub answered {_route(reply.target)} with {reply.status}."
     match reply.status:
         case 403 if "suspended" in message.lower():
-            return InstallationGone(f"{said} Whoever installed the App has to unsuspend it.")
+            hint = " Whoever installed the App has to unsuspend it."
+            return InstallationGone(said + hint, kept=kept + hint)
         case 403 if any(error.endswith("too_large") for error in errors):
-            return GitHubRefused(said, status=TOO_LARGE, errors=errors)
+            return GitHubRefused(said, status=TOO_LARGE, errors=errors, kept=kept)
         case 403:
-            return NotPermitted(said + _permission_hint(reply.headers))
+            hint = _permission_hint(reply.headers)
+            return NotPermitted(said + hint, kept=kept + hint)
         case 404:
-            return GitHubRefused(f"{said} It does not exist, or the App may not see it.", status=404, errors=errors)
+            hint = " It does not exist, or the App may not see it."
+            return GitHubRefused(said + hint, status=404, errors=errors, kept=kept + hint)
         case 408:
-            return GitHubUnavailable(said)
+            return GitHubUnavailable(said, kept=kept)
         case status if 400 <= status < 500:
-            return GitHubRefused(said, status=status, errors=errors or ((message,) if message else ()))
+            return GitHubRefused(said, status=status, errors=errors or ((message,) if message else ()), kept=kept)
         case _:
-            return GitHubUnavailable(said, retry_after=_retry_after(reply.headers, wall=_server_time(reply.headers)))
+            wait = _retry_after(reply.headers, wall=_server_time(reply.headers))
+            return GitHubUnavailable(said, retry_after=wait, kept=kept)
+
+
+def _route(target: str) -> str:
+    """A target as the log may keep it: down to the kind of thing, for what follows may be a file's path."""
+    return "/".join(target.split("?")[0].split("/")[:5])
 
 
 def is_rate_limited(reply: Reply) -> bool:
@@ -160,11 +172,9 @@ def _error_text(error: object) -> str:
 
 def _permission_hint(headers: Mapping[str, str]) -> str:
     needed = headers.get("x-accepted-github-permissions")
-    if not needed:
+    if not needed or not _PERMISSIONS.fullmatch(needed):
         return " Check the App's permissions, and that the owner of the installation accepted them."
-    return (
-        f" It needs {_cut(needed)}: add that to the App's permissions and let the owner of the installation accept it."
-    )
+    return f" It needs {needed}: add that to the App's permissions and let the owner of the installation accept it."
 
 
 def _cut(text: str) -> str:

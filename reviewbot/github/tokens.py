@@ -126,9 +126,8 @@ class InstallationToken:
             reply = await self._narrowed()
         except GitHubRefused as refused:
             if refused.status == 404:
-                raise InstallationGone(
-                    "The installation does not exist any more: the App was uninstalled."
-                ) from refused
+                gone = "The installation does not exist any more: the App was uninstalled."
+                raise InstallationGone(gone, kept=gone) from refused
             raise
         issued = decode(reply, _Issued)
         now = self._clock.monotonic()
@@ -148,7 +147,8 @@ class InstallationToken:
             if not _is_about_permissions(refused):
                 raise
             wanted = ", ".join(f"{name}: {level}" for name, level in NEEDED.items())
-            raise NotPermitted(f"The installation has not granted ReviewBot all it needs: {wanted}.") from refused
+            lacking = f"The installation has not granted ReviewBot all it needs: {wanted}."
+            raise NotPermitted(lacking, kept=lacking) from refused
 
 
 def _is_about_permissions(refused: GitHubRefused) -> bool:

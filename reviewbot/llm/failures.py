@@ -61,24 +61,24 @@ class Refusal(msgspec.Struct, frozen=True):
         codes = _codes(fault)
         match self.status:
             case 401 | 403:
-                return _final(f"{call.to} refused the key ({self.status}): {said}", "Check the key and what it may do")
+                return _final(f"{call.to} refused the key ({self.status})", said, "Check the key and what it may do")
             case 400 if "API_KEY_INVALID" in codes:  # Gemini
-                return _final(f"{call.to} refused the key (400): {said}", "Check the key")
+                return _final(f"{call.to} refused the key (400)", said, "Check the key")
             case 402 | 429 if self.status == 402 or codes & _OUT_OF_CREDIT:
-                return _final(f"{call.to} has no credit left ({self.status}): {said}", "Top up the account")
+                return _final(f"{call.to} has no credit left ({self.status})", said, "Top up the account")
             case 404:
-                return _final(f"{call.to} was not found (404): {said}", "Check the model's name and the base URL")
+                return _final(f"{call.to} was not found (404)", said, "Check the model's name and the base URL")
             case 429:
-                return ProviderRateLimited(f"{call.to} is at its rate limit (429): {said}", retry_after=wait)
+                what = f"{call.to} is at its rate limit (429)"
+                return ProviderRateLimited(f"{what}: {said}", retry_after=wait, kept=f"{what}.")
             case status if status in (408, 409, 425) or status >= 500:
-                return ProviderUnavailable(f"{call.to} failed ({status}): {said}", retry_after=wait)
+                what = f"{call.to} failed ({status})"
+                return ProviderUnavailable(f"{what}: {said}", retry_after=wait, kept=f"{what}.")
             case status if 300 <= status < 400:
-                return _final(
-                    f"{call.to} sends its callers to another address ({status}), which is never followed",
-                    "Set the base URL to the address that answers",
-                )
+                what = f"{call.to} sends its callers to another address ({status})"
+                return _final(what, "it is never followed", "Set the base URL to the address that answers")
             case status:
-                return _final(f"{call.to} refused the request ({status}): {said}", "Check the model's name and limits")
+                return _final(f"{call.to} refused the request ({status})", said, "Check the model's name and limits")
 
     def concerns_schema(self) -> bool:
         """Whether the endpoint seems to refuse structured output rather than the request as such."""
@@ -89,15 +89,17 @@ class Refusal(msgspec.Struct, frozen=True):
 def lost(call: Call, error: BaseException) -> ProviderUnavailable:
     """The call broke off: no connection, a dropped one, or an answer that cannot be read."""
     reason = call.quote(str(error)) or type(error).__name__
-    return ProviderUnavailable(f"{call.to} gave no usable answer: {reason}")
+    what = f"{call.to} gave no usable answer"
+    return ProviderUnavailable(f"{what}: {reason}", kept=f"{what} ({type(error).__name__}).")
 
 
 def timed_out(call: Call) -> ProviderUnavailable:
-    return ProviderUnavailable(f"{call.to} did not finish its answer within {call.connection.timeout_seconds:g} s")
+    late = f"{call.to} did not finish its answer within {call.connection.timeout_seconds:g} s"
+    return ProviderUnavailable(late, kept=f"{late}.")
 
 
-def _final(what: str, advice: str) -> ProviderMisconfigured:
-    return ProviderMisconfigured(f"{what}. {advice}.")
+def _final(what: str, said: str, advice: str) -> ProviderMisconfigured:
+    return ProviderMisconfigured(f"{what}: {said}. {advice}.", kept=f"{what}. {advice}.")
 
 
 def _fault(body: bytes) -> dict[str, Any]:

@@ -227,7 +227,7 @@ async def _why_not(place: _Place, pull: OpenPull, *, known: bool) -> str | None:
     if pull.draft:
         return DRAFT
     if pull.user is not None and pull.user.type == "Bot":
-        return f"a bot opened it ({pull.user.login})"
+        return "a bot opened it"
     since = place.met.since
     if known or pull.created_at >= since:  # what was pushed to it came after that
         return None

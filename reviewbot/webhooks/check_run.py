@@ -60,7 +60,7 @@ async def asked_again(incoming: Incoming) -> Decision:
     if run.app.id != incoming.app.id:
         return Ignored("the Check Run belongs to another App", head_sha=run.head_sha)
     if payload.sender.is_bot:
-        return Ignored(f"a bot did this ({payload.sender.login})", head_sha=run.head_sha)
+        return Ignored("a bot did this", head_sha=run.head_sha)
     if payload.requested_action is not None and payload.requested_action.identifier != ASK_AGAIN:
         return Ignored("the button is unknown", head_sha=run.head_sha)
     job = _job(run.external_id)

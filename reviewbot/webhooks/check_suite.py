@@ -57,7 +57,7 @@ async def asked_again(incoming: Incoming) -> Decision:
     if suite.app.id != incoming.app.id:
         return Ignored("the check suite belongs to another App", head_sha=suite.head_sha)
     if payload.sender.is_bot:
-        return Ignored(f"a bot did this ({payload.sender.login})", head_sha=suite.head_sha)
+        return Ignored("a bot did this", head_sha=suite.head_sha)
     numbers = await _pull_requests(incoming, payload)
     if not numbers:
         return Ignored("the commit belongs to no pull request that was reviewed", head_sha=suite.head_sha)

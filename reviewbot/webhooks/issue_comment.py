@@ -51,7 +51,7 @@ async def commented(incoming: Incoming) -> Decision:
     if issue.pull_request is None:
         return Ignored("the comment is on an issue")
     if comment.user.is_bot or comment.user.login == incoming.app.login:
-        return Ignored(f"a bot did this ({comment.user.login})", issue.number)
+        return Ignored("a bot did this", issue.number)
     command = spoken_command(comment.body, incoming.app.slug)
     if command is None:
         return Ignored("the comment does not address the App", issue.number)

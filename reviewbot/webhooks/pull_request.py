@@ -104,7 +104,7 @@ def _asked(incoming: Incoming, payload: Payload, trigger: Trigger, key: str = PU
     if pull.draft:
         return _drafted(incoming, payload)
     if sender.is_bot:
-        return Ignored(f"a bot did this ({sender.login})", pull.number, pull.head.sha)
+        return Ignored("a bot did this", pull.number, pull.head.sha)
     return incoming.request(
         installation=payload.installation.id,
         repository=payload.repository,

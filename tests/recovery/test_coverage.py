@@ -72,8 +72,8 @@ async def test_every_head_has_one_fate_and_a_reason_where_it_is_left_out(pool: P
     for number, how in enumerate(ENDINGS, start=1):
         await ended(log, number, how)
     await ignored(log, 1, 1)  # a label on what is reviewed changes nothing
-    await ignored(log, 20, 20, "opened", "a bot did this (renovate[bot])")
-    await ignored(log, 21, 21, "opened", "a bot did this (renovate[bot])")
+    await ignored(log, 20, 20, "opened", "a bot did this")
+    await ignored(log, 21, 21, "opened", "a bot did this")
     drafted = e.PullRequestDrafted(
         installation=42, repository_id=7, repository="octo/hello", pull_request=22, head_sha=head(22), at=START
     )
@@ -90,7 +90,7 @@ async def test_every_head_has_one_fate_and_a_reason_where_it_is_left_out(pool: P
         ("left out", "a newer request took its place"): 1,
         ("left out", "closed"): 1,
         ("left out", "no file to review"): 1,
-        ("left out", "a bot did this (renovate[bot])"): 2,
+        ("left out", "a bot did this"): 2,
         ("left out", "draft"): 1,
         ("left out", "too old"): 1,
     }

@@ -136,7 +136,7 @@ async def test_drafts_and_bots_are_left_out_with_a_reason_that_is_recorded_once(
     await missed(ground, author="renovate[bot]")
     for _ in range(2):
         assert (await ground.recoverer().sweep(everything=True)).requested == 0
-    assert await reasons(ground) == ["a bot opened it (renovate[bot])", "draft"]
+    assert await reasons(ground) == ["a bot opened it", "draft"]
 
 
 async def test_a_draft_left_out_is_asked_for_once_it_is_ready(ground: Ground) -> None:
