@@ -142,7 +142,9 @@ def _lines(scope: Scope) -> Counter[str]:
 
 
 def _remarks(then: Scope, now: Scope, terms_then: Terms, terms_now: Terms) -> Iterator[str]:
-    """What only a new model call could tell, beside what can be told."""
+    """What only a new model call could tell, beside what can be told. The rules take each file by itself, unasked."""
+    if terms_then.provider == RulesProvider.name:
+        return
     if terms_now.max_findings != terms_then.max_findings:
         yield (
             f"The prompt asked for at most {terms_then.max_findings} findings; asked for {terms_now.max_findings}, "

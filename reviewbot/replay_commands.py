@@ -17,6 +17,7 @@ from projections.jobs import read
 from reviewbot import config, logs, terminal
 from reviewbot.app import database, make_provider, our_version
 from reviewbot.audit.filters import Filter, read_moment
+from reviewbot.audit.fresh import catch_up
 from reviewbot.audit.select import stream
 from reviewbot.commands import run
 from reviewbot.config import Settings
@@ -112,6 +113,8 @@ def command(
             if job is not None:
                 show(await replayer.one(job))
             elif asked is not None:
+                for doubt in await catch_up(replayer.pool):
+                    click.echo(doubt, err=True)
                 with terminal.event_progress() as progress:
                     async for replayed in replayer.many(asked, progress):
                         show(replayed)
@@ -155,7 +158,7 @@ class Replayer:
     """Replays reviews, or asks what else would have been posted when there is a question."""
 
     def __init__(self, pool: read.Pool, vault: Vault, question: Question, secrets: Sequence[str]) -> None:
-        self._pool, self._log, self._vault = pool, Log(pool), vault
+        self.pool, self._log, self._vault = pool, Log(pool), vault
         self._question, self._secrets = question, secrets
 
     async def one(self, job: UUID) -> Replayed:
@@ -173,9 +176,9 @@ class Replayer:
 
     async def many(self, asked: Filter, progress: Progress) -> AsyncIterator[Replayed]:
         """The newest reviews of all jobs that fit, in the order of the log. Raises ConfigError when there are none."""
-        end = await self._pool.fetchval(sql("schema.queries", "read_head_position"))
+        end = await self.pool.fetchval(sql("schema.queries", "read_head_position"))
         bar, first = progress.add_task("replayed", total=None), 0
-        async for prepared in stream(self._pool, asked):
+        async for prepared in stream(self.pool, asked):
             first = first or prepared.position
             if await self._is_newest(prepared):
                 yield await self.one(prepared.stream)

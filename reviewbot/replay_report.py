@@ -95,7 +95,7 @@ def told(replayed: Replayed) -> Iterator[str]:
 def row(replayed: Replayed) -> Iterator[str]:
     """One review of many in a line; none for one that stays as it is."""
     if replayed.outcome == "unknown":
-        yield f"{_name(replayed):<40} {replayed.told}"
+        yield f"{_name(replayed):<40} {replayed.told}" + (f"  {replayed.job}" if replayed.repository else "")
     elif replayed.outcome == "different":
         yield f"{_name(replayed):<40} {_counted(replayed.posted)} -> {_counted(replayed.made)}  {replayed.job}"
 

@@ -127,6 +127,12 @@ async def test_what_the_rules_find_is_held_against_the_secrets_of_today() -> Non
     assert "literal_eval" not in guarded
 
 
+async def test_what_the_rules_had_said_is_told_under_other_limits_without_reservations() -> None:
+    by_rules = msgspec.structs.replace(TERMS, provider="rules", model="rules-1")
+    replayed = await ask(reviewed(says(HIGH, LOW), terms=by_rules), max_findings=1, ignored=("docs/",))
+    assert (replayed.made, replayed.remarks) == (Counts(1, 1, "neutral"), ())
+
+
 async def test_settings_of_today_that_name_the_rules_ask_the_rules_unless_they_had_reviewed() -> None:
     today = msgspec.structs.replace(TERMS, provider="rules", model="rules-1", context_tokens=10_000_000)
     assert "offline rules" in text(await ask(reviewed(says(HIGH)), today=today))
