@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -75,12 +76,12 @@ class Api:
         return handle
 
     async def _answer(self, route: Route, request: web.Request) -> web.Response:
-        await tokens.check(self._pool, _bearer(request))
-        asked = parameters.read(request.query.items(), route.asked)
-        job = _job(request) if route.about_one else None
-        async with _Turn(self._turns):
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._ask(asked, job)
+        token = _bearer(request)
+        async with _turn(self._turns), asyncio.timeout(ANSWER_SECONDS):
+            await tokens.check(self._pool, token)
+            asked = parameters.read(request.query.items(), route.asked)
+            job = _job(request) if route.about_one else None
+            answer = await self._ask(asked, job)
         return web.Response(
             body=msgspec.json.encode(answer), content_type="application/json", headers=_link(request, answer)
         )
@@ -98,21 +99,18 @@ class Api:
         raise AssertionError(asked)
 
 
-class _Turn:
+@contextlib.asynccontextmanager
+async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
     """A place among those that are answered at the same time. Raises Busy when none becomes free soon."""
-
-    def __init__(self, turns: asyncio.Semaphore) -> None:
-        self._turns = turns
-
-    async def __aenter__(self) -> None:
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise Busy("Too many questions are being answered just now.") from error
-
-    async def __aexit__(self, *_: object) -> None:
-        self._turns.release()
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Busy("Too many questions are being answered just now.") from error
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def _bearer(request: web.Request) -> str:

@@ -27,6 +27,7 @@ from schema.sql import load
 
 HERE = "reviewbot.api"
 MOST_FOLDED = 250_000  # events that one answer about the past may cost: some seconds
+TURN_SECONDS = 1.0  # how long somebody else may take who looks into the past already
 TRAIL_SECONDS = 5.0  # how long the trail may take to reach a moment near the log's end
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -153,9 +154,7 @@ class Questions:
     async def _past(self, at: str, about: About | None) -> AsyncIterator[tuple[Connection, Moment]]:
         """The job table as it was. One at a time: each may fold many events, and others wait for the processor."""
         wanted = _moment("at", at)
-        if self._travelling.locked():
-            raise Busy("Somebody else looks into the past just now.")
-        async with self._travelling, self._pool.acquire() as connection:
+        async with self._turn(), self._pool.acquire() as connection:
             try:
                 moment = await find(connection, wanted)
             except NoSuchMoment as error:
@@ -170,6 +169,18 @@ class Questions:
                     yield connection, moment
             except TooFar as error:
                 raise self._too_far(moment) from error
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._travelling.acquire()
+        except TimeoutError as error:
+            raise Busy("Somebody else looks into the past just now.") from error
+        try:
+            yield
+        finally:
+            self._travelling.release()
 
     async def _streams(self, connection: Connection, about: About, moment: Moment) -> list[UUID]:
         """The streams that decide. Read beforehand, so that no lock on the trail is held while they are folded."""

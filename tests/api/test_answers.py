@@ -73,6 +73,35 @@ async def test_pages_of_events_lose_and_repeat_nothing_while_others_append(
     assert set(range(1, last + 1)) <= set(seen)
 
 
+async def test_who_follows_the_log_hears_every_event_once_while_many_write(
+    client: Client, log: Log, pool: Pool
+) -> None:
+    async def write(repository: int) -> None:
+        for number in range(40):
+            await ask(log, number, installation=repository)
+
+    async def write_all() -> None:
+        await asyncio.gather(*(write(number) for number in (1, 2, 3)))
+        await project(pool)
+
+    async def keep_up() -> None:
+        while True:
+            await project(pool)
+
+    projecting, writing = asyncio.create_task(keep_up()), asyncio.create_task(write_all())
+    heard: list[int] = []
+    while len(heard) < 121:  # and one of the token
+        address = f"/api/events?limit=7&since={len(heard) + 1}"
+        page = (await client.follow(address)).json
+        heard += [event["position"] for event in page["events"]]
+        if page["next"] is None:
+            assert page["position"] == len(heard)
+    await writing
+    projecting.cancel()
+    await asyncio.gather(projecting, return_exceptions=True)
+    assert heard == list(range(1, 122))
+
+
 async def test_events_are_found_by_what_they_are_about(client: Client, log: Log, pool: Pool) -> None:
     first, second = await ask(log, 1), await ask(log, 2, head="b" * 40)
     await append(log, first, e.ReviewSkipped(reason="x"), after=1, about=meta(actor="worker:w"))
@@ -262,7 +291,10 @@ async def test_too_much_past_is_refused_with_what_to_do_and_a_pull_request_of_it
     assert len(await jobs_now(client, at=3)) == 2
 
 
-async def test_one_traveller_at_a_time_and_the_present_is_told_meanwhile(client: Client, log: Log, pool: Pool) -> None:
+async def test_one_traveller_at_a_time_and_the_present_is_told_meanwhile(
+    client: Client, log: Log, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviewbot.api.questions.TURN_SECONDS", 0.05)
     await ask(log, 1)
     await project(pool)
     api = client.service.server.api

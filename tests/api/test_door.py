@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from itertools import product
 from uuid import uuid4
 
+import pytest
+from jsonschema import Draft202012Validator
+
 from reviewbot.api import tokens
+from reviewbot.api.door import AT_A_TIME, _turn
 from reviewbot.api.routes import ROUTES
 from reviewbot.config import load
 from reviewbot.metrics import Metrics
@@ -16,6 +21,7 @@ from schema.log import Log
 from tests.api.ground import Client, complaints
 from tests.deliveries import Sender
 from tests.helpers import append, job_of, project, requested
+from tests.house.tree import read
 from tests.intake import Pool
 
 PATHS = [route.path.replace("{id}", str(uuid4())) for route in ROUTES]
@@ -57,6 +63,13 @@ async def test_the_description_is_for_everybody(client: Client) -> None:
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert answer.json["openapi"] == "3.1.1"
     assert set(answer.json["paths"]) == {route.path for route in ROUTES}
+    for route in ROUTES:
+        told = answer.json["paths"][route.path]["get"]["parameters"]
+        assert {each["name"] for each in told} - {"id"} == set(route.asked.__struct_fields__)
+        assert all(each["description"] for each in told)
+        assert f"| `GET {route.path}` |" in read("README.md")
+    for shape in answer.json["components"]["schemas"].values():
+        Draft202012Validator.check_schema(shape)
 
 
 WRONG = (
@@ -138,6 +151,19 @@ async def contents(pool: Pool) -> dict[str, list[str]]:
         for name in tables
         if name != "migration"
     }
+
+
+async def test_questions_beyond_a_few_at_a_time_are_put_off(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reviewbot.api.door.WAIT_SECONDS", 0.05)
+    api = client.service.server.api
+    assert api is not None
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(AT_A_TIME):
+            await taken.enter_async_context(_turn(api._turns))
+        answer = await client.ask("/api/jobs")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert (await client.service.get("/health")).status == 200
+    assert (await client.ask("/api/jobs")).status == 200
 
 
 async def test_a_database_that_is_gone_is_a_503_that_says_when_to_come_back(client: Client, pool: Pool) -> None:
