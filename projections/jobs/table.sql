@@ -86,3 +86,4 @@ create table providers (
 );
 
 grant select, insert, update, delete on jobs, pull_requests, installations, providers to reviewbot_app;
+grant select on jobs, pull_requests, installations, providers to reviewbot_reader;

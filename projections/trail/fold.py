@@ -32,8 +32,24 @@ class Rows:
     def __init__(self, subjects: Iterable[Subject] = ()) -> None:
         self.subjects = {subject.stream: subject for subject in subjects}
         self.changed: set[UUID] = set()
-        self.marks: set[Mark] = set()
         self.names: set[tuple[str, int]] = set()
+        # Values with blocks, as they come: there are many more events than marks, and a text is made of these alone.
+        self.topics: set[tuple[str, int]] = set()
+        self.actors: set[tuple[str, int]] = set()
+        self.stories: set[tuple[UUID, int]] = set()
+        self.installations: set[tuple[int, int]] = set()
+        self.repositories: set[tuple[int, int]] = set()
+
+    def marks(self) -> list[Mark]:
+        """The rows of `trail`, in one order, so that two writers meet in it and neighbours share a page."""
+        found: tuple[tuple[Facet, Iterable[tuple[object, int]]], ...] = (
+            ("topic", self.topics),
+            ("actor", self.actors),
+            ("story", self.stories),
+            ("installation", self.installations),
+            ("repository", self.repositories),
+        )
+        return sorted((facet, str(value), block) for facet, values in found for value, block in values)
 
 
 # The facts that say what their stream is about. All others are told by their columns and their stream.
@@ -66,16 +82,16 @@ def needs(events: Iterable[Recorded], facts: Iterable[e.Fact | None]) -> set[UUI
 def fold(rows: Rows, event: Recorded, fact: e.Fact | None) -> None:
     """Take one event in; `fact` is needed for the topics in `TELLING` alone."""
     block = event.position // BLOCK
-    rows.marks.add(("topic", event.topic, block))
-    rows.marks.add(("actor", event.actor, block))
-    rows.marks.add(("story", str(event.correlation), block))
+    rows.topics.add((event.topic, block))
+    rows.actors.add((event.actor, block))
+    rows.stories.add((event.correlation, block))
     if event.installation is not None:
-        rows.marks.add(("installation", str(event.installation), block))
+        rows.installations.add((event.installation, block))
     if fact is not None:
         _learn(rows, event.stream, fact)
     subject = rows.subjects.get(event.stream)
     if subject is not None:
-        rows.marks.add(("repository", str(subject.repository_id), block))
+        rows.repositories.add((subject.repository_id, block))
 
 
 def _learn(rows: Rows, stream: UUID, fact: e.Fact) -> None:

@@ -57,7 +57,7 @@ def _fact(event: Recorded) -> Fact | None:
 
 async def _save(connection: Connection, rows: Rows) -> None:
     subjects = msgspec.json.encode([rows.subjects[stream] for stream in rows.changed])
-    marks = sorted(rows.marks)  # in one order, and next to each other in the index
+    marks = rows.marks()
     facets, values, blocks = ([mark[n] for mark in marks] for n in range(3))
     names, ids = ([name[n] for name in rows.names] for n in range(2))
     await connection.execute(load(HERE, "save"), subjects, facets, values, blocks, names, ids)

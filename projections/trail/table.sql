@@ -25,3 +25,4 @@ create table trail_names (
 );
 
 grant select, insert, update, delete on trail, trail_subjects, trail_names to reviewbot_app;
+grant select on trail, trail_subjects, trail_names to reviewbot_reader;
