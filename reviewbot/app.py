@@ -87,9 +87,9 @@ async def set_up(url: str, *, projected: bool = True) -> None:
         raise ConfigError(str(error)) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(
-            f"The database user may not set up ReviewBot ({error}). It must own the database and may create roles. Let an "
-            "administrator run: alter role <the user> createrole; and if another database of this server has ReviewBot "
-            "too: grant reviewbot_app to <the user> with admin option;"
+            f"The database user may not set up ReviewBot ({error}). It must own the database and may create roles. Let "
+            "an administrator run: alter role <the user> createrole; and if another database of this server has "
+            "ReviewBot too: grant reviewbot_app to <the user> with admin option;"
         ) from error
 
 

