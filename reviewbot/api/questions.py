@@ -94,12 +94,14 @@ class Questions:
 
     async def job(self, job: UUID, asked: JobAsked) -> shapes.OneJob:
         """A job. Raises Unknown, BadFilter, Busy."""
-        if asked.at is None:
-            found, moment = await read.get(self._pool, job), None
+        moment = None if asked.at is None else await self._find(asked.at)
+        if moment is None:
+            found = await read.get(self._pool, job)
         else:
+            await self._trail_reaches(moment)
             row = await self._pool.fetchrow(load(HERE, "pull_request_of"), job)
             about = About([row["repository_id"]], row["pull_request"]) if row else About([])
-            async with self._past(asked.at, about) as (connection, moment):
+            async with self._past(moment, about) as connection:
                 found = await read.get(connection, job)
         if found is None:
             raise Unknown(f"There {'is' if moment is None else f'was, after event {moment.position},'} no job {job}.")
@@ -116,11 +118,15 @@ class Questions:
     @contextlib.asynccontextmanager
     async def table(self, asked: JobsAsked) -> AsyncIterator[Table]:
         """The jobs asked for, page by page. Raises BadFilter, Busy."""
+        check(asked)
+        moment = None if asked.at is None else await self._find(asked.at)
+        if moment is not None and (asked.repository is not None or asked.head is not None):
+            await self._trail_reaches(moment)
         wanted, about = await self._wanted(asked)
-        if asked.at is None:
+        if moment is None:
             yield Table(self._pool, wanted)
         else:
-            async with self._past(asked.at, about) as (past, moment):
+            async with self._past(moment, about) as past:
                 yield Table(self._pool, wanted, past, moment)
 
     async def _events(self, wanted: Filter, newest_first: bool, limit: int, cursor: str | None) -> shapes.Events:
@@ -131,7 +137,6 @@ class Questions:
 
     async def _wanted(self, asked: JobsAsked) -> tuple[read.Wanted, About | None]:
         """What the jobs have in common, and which part of the log decides about them; None: all of it."""
-        check(asked)
         ids = jobs = about = None
         if asked.repository is not None:
             ids = await repositories(self._pool, asked.repository)
@@ -150,23 +155,34 @@ class Questions:
         )
         return wanted, about
 
-    @contextlib.asynccontextmanager
-    async def _past(self, at: str, about: About | None) -> AsyncIterator[tuple[Connection, Moment]]:
-        """The job table as it was. One at a time: each may fold many events, and others wait for the processor."""
-        wanted = _moment("at", at)
-        async with self._turn(), self._pool.acquire() as connection:
+    async def _find(self, at: str) -> Moment:
+        async with self._pool.acquire() as connection:
             try:
-                moment = await find(connection, wanted)
+                return await find(connection, _moment("at", at))
             except NoSuchMoment as error:
                 raise BadFilter(str(error), parameter="at") from error
-            if about is None and self._most_folded is not None and moment.position > self._most_folded:
-                raise self._too_far(moment)
+
+    async def _trail_reaches(self, moment: Moment) -> None:
+        """Wait until the trail leads to a moment. Raises Busy when it does not get there soon."""
+        for _ in range(int(TRAIL_SECONDS * 10)):
+            position = await self._pool.fetchval("select position from checkpoint where projection = 'trail'")
+            if position is not None and position >= moment.position:
+                return
+            await asyncio.sleep(0.1)
+        raise Busy("The trail of the log is behind; `reviewbot_projection_lag_events` says how far.")
+
+    @contextlib.asynccontextmanager
+    async def _past(self, moment: Moment, about: About | None) -> AsyncIterator[Connection]:
+        """The job table as it was. One at a time: each may fold many events, and others wait for the processor."""
+        if about is None and self._most_folded is not None and moment.position > self._most_folded:
+            raise self._too_far(moment)
+        async with self._turn(), self._pool.acquire() as connection:
             streams = None if about is None else await self._streams(connection, about, moment)
             try:
                 async with as_it_was(
                     connection, Jobs(), moment, streams=streams, most=self._most_folded, progress=self._progress
                 ):
-                    yield connection, moment
+                    yield connection
             except TooFar as error:
                 raise self._too_far(moment) from error
 
@@ -184,7 +200,6 @@ class Questions:
 
     async def _streams(self, connection: Connection, about: About, moment: Moment) -> list[UUID]:
         """The streams that decide. Read beforehand, so that no lock on the trail is held while they are folded."""
-        await _trail_reaches(connection, moment)
         most = None if self._most_folded is None else self._most_folded + 1
         rows = await connection.fetch(load(HERE, "streams_about"), about.repositories, about.pull_request, most)
         if len(rows) == most:  # each has an event at least
@@ -197,16 +212,6 @@ class Questions:
             "repository and a pull request, or ask for one job, or use `reviewbot audit jobs --at` instead.",
             parameter="at",
         )
-
-
-async def _trail_reaches(connection: Connection, moment: Moment) -> None:
-    """Wait until the trail leads to a moment. Raises Busy when it does not get there soon."""
-    for _ in range(int(TRAIL_SECONDS * 10)):
-        position = await connection.fetchval("select position from checkpoint where projection = 'trail'")
-        if position is not None and position >= moment.position:
-            return
-        await asyncio.sleep(0.1)
-    raise Busy("The trail of the log is behind; `reviewbot_projection_lag_events` says how far.")
 
 
 def check(asked: JobsAsked) -> None:
