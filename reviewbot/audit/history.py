@@ -13,6 +13,7 @@ from yarl import URL
 from projections.jobs import read
 from reviewbot.audit.filters import Filter
 from reviewbot.audit.select import repositories, stream
+from reviewbot.audit.shapes import readable
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import Recorded
@@ -67,7 +68,7 @@ class Links(msgspec.Struct, frozen=True):
 def summaries(events: Sequence[Recorded], links: Links) -> Iterator[str]:
     """What each job in the story came to: time, calls, tokens, links."""
     jobs: dict[UUID, list[Recorded]] = {}
-    for event in events:
+    for event in filter(readable, events):
         fact = event.fact
         if isinstance(fact, e.CheckRunCreated | e.CheckRunConcluded):
             jobs.setdefault(fact.job, []).append(event)

@@ -32,6 +32,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: Time
 
 
+def readable(row: Recorded) -> bool:
+    """Whether this version can read the fact: another node may run a later one."""
+    try:
+        return row.fact is not None
+    except MapperDeserialisationError:
+        return False
+
+
 def said(row: Recorded) -> str:
     """What an event says, or why this version cannot read it."""
     try:

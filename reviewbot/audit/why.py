@@ -13,6 +13,7 @@ from projections.jobs.rows import Job
 from reviewbot.audit.filters import Filter
 from reviewbot.audit.remedies import remedy
 from reviewbot.audit.select import HERE, MOST, Pool, reading, repositories, select
+from reviewbot.audit.shapes import readable
 from schema import events as e
 from schema.codec import Recorded
 from schema.log import recorded
@@ -63,7 +64,8 @@ async def known(pool: Pool, repository: str, number: int, limits: Limits) -> Kno
                 waiting[job.job] = found
     async with reading(pool) as connection:
         troubles = recorded(await connection.fetch(load(HERE, "trouble"), ABOUT_HEADS, TROUBLES))
-    return Known(f"{repository}#{number}", newest[::-1], jobs, waiting, troubles)
+    events, troubles = list(filter(readable, newest[::-1])), list(filter(readable, troubles))
+    return Known(f"{repository}#{number}", events, jobs, waiting, troubles)
 
 
 def why(found: Known, limits: Limits, head: str | None = None) -> list[Answer]:
@@ -121,7 +123,7 @@ def _opening(job: Job) -> str:
         case "ending":
             return f"not reviewed: the pull request was {job.cancel_reason}; a worker has yet to write that down."
         case "failed":
-            return f"the review failed for good on {_moment(job.finished_at)}, after {job.attempt} attempts."
+            return f"the review failed for good on {_moment(job.finished_at)}, after {_count(job.attempt, 'attempt')}."
         case "superseded":
             return f"not reviewed: a newer request took its place on {_moment(job.finished_at)}."
         case "cancelled":
@@ -138,7 +140,7 @@ def _details(found: Known, job: Job, limits: Limits) -> Iterator[str]:
         case "completed":
             yield "Nothing was posted but the Check Run."
         case "failed":
-            yield from _failure(own)
+            yield from _failure(job, own)
         case "queued":
             yield from _last_attempt(own)
             yield from _waiting(found.waiting.get(job.job), job, limits)
@@ -150,11 +152,11 @@ def _details(found: Known, job: Job, limits: Limits) -> Iterator[str]:
         yield "Its Check Run on GitHub does not say so yet: look for `check run is late` in the service's log."
 
 
-def _failure(own: Sequence[Recorded]) -> Iterator[str]:
-    failed = [event.fact for event in own if event.topic == e.ReviewFailed.TOPIC]
-    if failed and isinstance(failed[-1], e.ReviewFailed):
-        yield f"The reason ({failed[-1].code}): {failed[-1].reason}"
-        yield f"What to do: {remedy(failed[-1].code)}"
+def _failure(job: Job, own: Sequence[Recorded]) -> Iterator[str]:
+    codes = [event.fact.code for event in own if isinstance(event.fact, e.ReviewFailed)]
+    code = codes[-1] if codes else "of long ago"  # only the newest events of a pull request are looked at
+    yield f"The reason ({code}): {job.reason}"
+    yield f"What to do: {remedy(code)}"
 
 
 def _last_attempt(own: Sequence[Recorded]) -> Iterator[str]:
