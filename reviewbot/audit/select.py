@@ -70,8 +70,9 @@ async def stream(pool: Pool, asked: Filter, *, newest_first: bool = False) -> As
     position = page.position
     while True:
         for event in page.events:
-            if event.position <= position:
-                yield event
+            if event.position > position:  # it came after the question
+                return
+            yield event
         if page.next is None:
             return
         page = await select(pool, asked, after=page.next, limit=PAGE, newest_first=newest_first)
@@ -94,7 +95,7 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
 
 async def span_of(connection: Connection, asked: Filter) -> Span:
     """The part of the log that a filter's `since` and `until` leave."""
-    position = await connection.fetchval("select position from checkpoint where projection = 'trail'")
+    position = await connection.fetchval("select position from checkpoint where projection = 'trail'") or 0
     first, last = 1, position
     if isinstance(asked.since, datetime):
         first = await _position_at(connection, max(asked.since, EPOCH) - timedelta(microseconds=1)) + 1
