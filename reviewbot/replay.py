@@ -5,19 +5,17 @@ What other settings would have posted is the business of `reviewbot.counterfactu
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from difflib import unified_diff
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
+from reviewbot.differences import Difference, differences
 from reviewbot.errors import FinalError, ReviewBotError
 from reviewbot.llm.base import Answer
 from reviewbot.planning import Fixed, Withheld, fix, gather, recorded_answer
-from reviewbot.publisher import Plan, PlannedComment
 from reviewbot.review import ReviewJob
 from reviewbot.reviewer import Scope
 from schema import events as e
@@ -36,7 +34,6 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     job: UUID
     request: e.ReviewRequested
-    gathered: e.ChangesGathered
     terms: e.Terms
     prepared: e.ReviewPrepared
     posted: e.ReviewPosted | None
@@ -48,13 +45,6 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def withheld(self) -> Withheld:
         return Withheld(self.prepared.withheld, self.prepared.summary_withheld)
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """One text that is not what was posted, as a unified diff."""
-
-    what: str  # "body", "comment on PATH:LINE", "Check Run"
-    diff: str
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -91,8 +81,8 @@ async def load(vault: Vault, log: Log, job: UUID) -> Stored:
     if state.request is None:
         raise NotReplayable(f"The log knows no job {job}.")
     before, after = _around_the_plan(state, events)
-    prepared, gathered = _prepared(after), _gathered(before)
-    if gathered is None or gathered.terms is None:
+    prepared, changes = _prepared(after), _changes(before)
+    if changes is None or changes.terms is None:
         raise NotReplayable(
             f"Job {job} was reviewed by a version of ReviewBot that did not record its settings: "
             "what it posted is in the log, but it cannot be made again exactly."
@@ -105,12 +95,11 @@ async def load(vault: Vault, log: Log, job: UUID) -> Stored:
     return Stored(
         job=job,
         request=state.request,
-        gathered=gathered,
-        terms=gathered.terms,
+        terms=changes.terms,
         prepared=prepared,
         posted=next((event.fact for event in after if isinstance(event.fact, e.ReviewPosted)), None),
         prompt_versions=_prompt_versions(before, prepared.prompts),
-        changes=await read("changes", gathered.changes),
+        changes=await read("changes", changes.changes),
         answers=tuple([recorded_answer(each, await read("answer", each.answer)) for each in received]),
         plan=await read("plan", prepared.plan),
     )
@@ -155,7 +144,7 @@ def _prepared(events: Sequence[Recorded]) -> e.ReviewPrepared:
     return fact
 
 
-def _gathered(events: Sequence[Recorded]) -> e.ChangesGathered | None:
+def _changes(events: Sequence[Recorded]) -> e.ChangesGathered | None:
     """The changes that a plan was made of: of its own attempt, so the last ones before it."""
     return next((event.fact for event in reversed(events) if isinstance(event.fact, e.ChangesGathered)), None)
 
@@ -223,8 +212,15 @@ def compared(stored: Stored, made: Fixed | None, equal: str, different: str, rem
         posted=Counts(shown, prepared.inline, prepared.conclusion),
         made=None if made is None else _counts(made),
         remarks=tuple(remarks),
-        differences=differences(stored.plan, plan) if made is not None and not same else (),
+        differences=() if made is None or same else _differences(stored, plan),
     )
+
+
+def _differences(stored: Stored, plan: bytes) -> tuple[Difference, ...]:
+    try:
+        return differences(stored.plan, plan)
+    except msgspec.ValidationError as error:
+        raise NotReplayable(f"The stored plan has a shape that this version does not know: {error}.") from error
 
 
 def unknown(stored: Stored, told: str) -> Replayed:
@@ -247,50 +243,3 @@ def _posted(stored: Stored) -> str:
 def _by_version(stored: Stored, version: str) -> str:
     then = stored.prepared.version
     return f" (made by ReviewBot {then}, replayed by {version})." if then != version else "."
-
-
-# --- compared ---------------------------------------------------------------------------------------------------------
-
-
-def differences(before: bytes, after: bytes) -> tuple[Difference, ...]:
-    """Every text that differs between two plans; when they differ in nothing that people read, the plans themselves."""
-    try:
-        old, new = (_texts(msgspec.json.decode(plan, type=Plan)) for plan in (before, after))
-    except msgspec.ValidationError as error:
-        raise NotReplayable(f"The stored plan has a shape that this version does not know: {error}.") from error
-    found = _differing(old, new)
-    if not found and before != after:
-        found = _differing(*({"plan": msgspec.json.format(plan).decode()} for plan in (before, after)))
-    return found
-
-
-def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Difference, ...]:
-    return tuple(
-        Difference(what, _diff(what, old.get(what, ""), new.get(what, "")))
-        for what in dict.fromkeys((*old, *new))
-        if old.get(what) != new.get(what)
-    )
-
-
-def _texts(plan: Plan) -> dict[str, str]:
-    """What people read, by where it stands."""
-    check = plan.check
-    texts = {"body": plan.body}
-    same: Counter[str] = Counter()
-    for comment in plan.comments:
-        place = _place(comment)
-        same[place] += 1
-        texts[place if same[place] == 1 else f"{place} ({same[place]})"] = comment.comment.body
-    texts["Check Run"] = "\n\n".join((f"{plan.conclusion}: {check.title}", check.summary, check.text or ""))
-    return texts
-
-
-def _place(comment: PlannedComment) -> str:
-    at = comment.comment
-    lines = f"{at.start_line}-{at.line}" if at.start_line else f"{at.line}"
-    return f"comment on {at.path}:{lines}{' of the old side' if at.side == 'LEFT' else ''}"
-
-
-def _diff(what: str, old: str, new: str) -> str:
-    lines = unified_diff(old.split("\n"), new.split("\n"), f"posted/{what}", f"replayed/{what}", lineterm="")
-    return "\n".join(lines)

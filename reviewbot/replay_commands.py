@@ -22,11 +22,12 @@ from reviewbot.audit.select import stream
 from reviewbot.commands import run
 from reviewbot.config import Settings
 from reviewbot.counterfactual import Question, would_have_posted
+from reviewbot.differences import Difference
 from reviewbot.errors import ConfigError, ReviewBotError
 from reviewbot.findings import SEVERITIES, Severity
 from reviewbot.keyrings import open_vault
 from reviewbot.leaks import leaks
-from reviewbot.replay import Difference, NotReplayable, Replayed, load, replay, unknown
+from reviewbot.replay import NotReplayable, Replayed, load, replay, unknown
 from reviewbot.replay_report import Show
 from reviewbot.reviewer import terms
 from schema.codec import Recorded

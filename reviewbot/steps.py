@@ -147,9 +147,6 @@ class Steps:
         return msgspec.json.decode(plan, type=Plan)
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
-        changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
-        raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
-        changes = await self._vault.pack(story.row.installation, "changes", raw)
         settings = self._settings
         under = terms(
             self._provider,
@@ -157,6 +154,22 @@ class Steps:
             max_findings=settings.max_findings,
             max_output_tokens=settings.max_output_tokens,
         )
+        found = await self._gather(client, story, under)
+        ledger = LogLedger(self._vault, story, self._metrics)
+        answers = await self._ask(client, story, pull, found, ledger, under)
+        last = story.job.attempt >= settings.max_attempts
+        withhold = partial(leaking, secrets=settings.secrets)
+        # off the event loop: a hostile answer may take seconds to read and to make harmless
+        fixed = await asyncio.to_thread(
+            fix, story.row.job, pull.head.sha, found, answers, under, last_attempt=last, withhold=withhold
+        )
+        await self._record_prepared(story, fixed, ledger.prompts, last)
+        return fixed.plan
+
+    async def _gather(self, client: Client, story: Story, under: e.Terms) -> Scope:
+        changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
+        raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
+        changes = await self._vault.pack(story.row.installation, "changes", raw)
         found = await asyncio.to_thread(gather, raw, under)  # seconds of work for the largest changes
         coverage = await self._vault.pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
@@ -168,16 +181,7 @@ class Steps:
             terms=under,
         )
         await story.record(gathered, [coverage, changes])
-        ledger = LogLedger(self._vault, story, self._metrics)
-        answers = await self._ask(client, story, pull, found, ledger, under)
-        last = story.job.attempt >= settings.max_attempts
-        withhold = partial(leaking, secrets=settings.secrets)
-        # off the event loop: a hostile answer may take seconds to read and to make harmless
-        fixed = await asyncio.to_thread(
-            fix, story.row.job, pull.head.sha, found, answers, under, last_attempt=last, withhold=withhold
-        )
-        await self._record_prepared(story, fixed, ledger.prompts, last)
-        return fixed.plan
+        return found
 
     async def _record_prepared(self, story: Story, fixed: Fixed, prompts: Sequence[str], last: bool) -> None:
         plan = fixed.plan

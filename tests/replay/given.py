@@ -97,14 +97,6 @@ def reviewed(
             trigger="opened",
             asked_at=datetime(2026, 1, 1, tzinfo=UTC),
         ),
-        gathered=e.ChangesGathered(
-            files=len(scope.files),
-            reviewed=len(scope.reviewed),
-            left_out=len(scope.left_out),
-            coverage="",
-            changes=hashlib.sha256(changes).hexdigest(),
-            terms=terms,
-        ),
         terms=terms,
         prepared=e.ReviewPrepared(
             head_sha=HEAD,
@@ -130,7 +122,8 @@ async def store(vault: Vault, log: Log, stored: Stored) -> None:
     installation, terms = stored.request.installation, stored.terms
     changes = await vault.pack(installation, "changes", stored.changes)
     plan = await vault.pack(installation, "plan", stored.plan)
-    facts: list[e.Fact] = [stored.request, msgspec.structs.replace(stored.gathered, changes=changes.ref)]
+    gathered = e.ChangesGathered(files=1, reviewed=1, left_out=0, coverage="", changes=changes.ref, terms=terms)
+    facts: list[e.Fact] = [stored.request, gathered]
     artifacts, prompts = [changes, plan], []
     for call, answer in enumerate(stored.answers, 1):
         prompt = await vault.pack(installation, "prompt", b"%d" % call)

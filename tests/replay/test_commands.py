@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 
 from reviewbot import planning, render
 from reviewbot.cli import main
+from reviewbot.differences import Difference
 from reviewbot.errors import ProviderUnavailable
 from reviewbot.llm.rules.provider import RulesProvider
-from reviewbot.replay import Difference, Replayed, load, replay
+from reviewbot.replay import Replayed, load, replay
 from reviewbot.replay_report import Show
 from schema import events as e
 from schema.erasures import Erasures, erase
