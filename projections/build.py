@@ -23,7 +23,7 @@ from schema.sql import load
 HERE = "projections.queries"
 LOCK = 0x72627264  # advisory: one process at a time makes or removes builds of a projection
 SETTINGS = {"synchronous_commit": "off", "maintenance_work_mem": "128MB"}  # what is lost in a crash is folded again
-CAUGHT_UP = 500  # events; so few are folded within the pause
+CAUGHT_UP = 200  # events; so few are folded within the pause
 
 
 class Busy(Exception):

@@ -63,11 +63,12 @@ async def _swap_patiently(build: Build, kept: str, poison: FoldError | None) -> 
 
 
 async def _swap(build: Build, kept: str, poison: FoldError | None) -> float:
+    """The commit need not wait for the disk: whatever builds on it comes to the disk behind it."""
     connection, name = build.writer, build.projection.name
+    home = await connection.fetchval("select current_schema()")
+    old, new = await _objects(build, home), await _objects(build, build.schema)
+    tables = ", ".join(name for kind, name in old if kind == "table")
     async with connection.transaction():
-        home = await connection.fetchval("select current_schema()")
-        old = await _objects(build, home)
-        tables = ", ".join(name for kind, name in old if kind == "table")
         if tables:
             await connection.execute(f"{AUTOVACUUM_YIELDS}; lock table {tables} in share update exclusive mode")
         before = await connection.fetchrow(load(HERE, "live_checkpoint"), name)
@@ -76,12 +77,11 @@ async def _swap(build: Build, kept: str, poison: FoldError | None) -> float:
             await connection.execute(f"{PATIENCE}; lock table {tables} in access exclusive mode")
         if poison is None:
             await _fold_rest(build)
-        await connection.execute(_moves(build, old, await _objects(build, build.schema), home, kept))
+        await connection.execute(_moves(build, old, new, home, kept))
         position = await connection.fetchval(f"select position from {kept}.checkpoint")
         if before is not None:
             await connection.execute(f"update {kept}.checkpoint set version = $1, position = $2", *before)
         fault = str(poison) if poison else None
-        await connection.execute("set local synchronous_commit = on")  # a step does without
         await connection.execute(load(HERE, "live_again"), name, build.projection.version, position, fault)
     return time.perf_counter() - began
 

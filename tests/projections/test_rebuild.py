@@ -328,3 +328,24 @@ async def test_processes_that_start_at_the_same_time_build_once(database: str, p
     await ask(log, 1)
     made = await asyncio.gather(*(prepare(database, [Next()]) for _ in range(3)))
     assert sorted(made) == [[], [], ["jobs"]]
+
+
+async def test_a_fold_that_waits_for_a_claim_counts_what_the_claim_has_left(
+    database: str, pool: Pool, log: Log
+) -> None:
+    await ask(log, 1)
+    await project(pool)
+    await ask(log, 2)
+    async with pool.acquire() as claiming, pool.acquire() as folding:
+        transaction = claiming.transaction()
+        await transaction.start()
+        assert len(await claim(claiming, worker())) == 1
+        fold = asyncio.create_task(step(folding, Jobs()))
+        await wait_until(partial(_waits_for_a_lock, pool), what="the fold at the row of the installation")
+        await transaction.commit()
+        assert await fold == 1
+    assert [str(each) for each in (await compare(database, Jobs())).differences] == []
+
+
+async def _waits_for_a_lock(pool: Pool) -> bool:
+    return bool(await pool.fetchval("select exists (select from pg_locks where not granted)"))
