@@ -17,6 +17,7 @@ from tests.bench import (
     claims,
     cycle,
     ingest,
+    packing,
     questions,
     rebuilds,
     replays,
@@ -30,6 +31,7 @@ from tests.bench.ground import FULL, QUICK, Ground
 BENCHMARKS: dict[str, Callable[[Ground], Awaitable[None]]] = {
     "ingest": ingest.measure,
     "append": appends.measure,
+    "pack": packing.measure,
     "cycle": cycle.measure,
     "review": reviews.measure,
     "start": starts.measure,
