@@ -91,14 +91,16 @@ def show_events(*, oldest_first: bool, limit: int | None, form: Format, **parts:
 
 @audit.command(name="history")
 @click.argument("what", metavar="JOB|OWNER/REPO#NUMBER")
+@click.option("--at", metavar="WHEN", help="As it stood then: 2h ago as 2h, an ISO time, or a position.")
 @_format
-def tell_history(what: str, form: Format) -> None:
+def tell_history(what: str, at: str | None, form: Format) -> None:
     """The story of a job or of a pull request in order: who, when, what it cost, and where to look."""
 
     async def command() -> None:
         meant = _meant(what)
+        until = None if at is None else read_moment(at, datetime.now(UTC), "at")
         async with ground() as (pool, settings):
-            told = story_of_job(pool, meant) if isinstance(meant, UUID) else story_of_pull(pool, *meant)
+            told = story_of_job(pool, meant, until) if isinstance(meant, UUID) else story_of_pull(pool, *meant, until)
             events = [event async for event in told]
             if not events:
                 raise ConfigError(f"The log knows nothing of {what}.")

@@ -11,7 +11,7 @@ import msgspec
 from yarl import URL
 
 from projections.jobs import read
-from reviewbot.audit.filters import Filter
+from reviewbot.audit.filters import Filter, Moment
 from reviewbot.audit.select import repositories, stream
 from reviewbot.audit.shapes import readable
 from reviewbot.review import check_stream
@@ -36,14 +36,18 @@ async def history(log: Log, job: UUID) -> list[Recorded]:
     return sorted(events, key=lambda event: event.position)
 
 
-def story_of_job(pool: asyncpg.Pool[asyncpg.Record], job: UUID) -> AsyncGenerator[Recorded]:
-    """All that is about a job: its own events, its Check Runs, and requests that it answered already."""
-    return stream(pool, Filter(job=job))
+def story_of_job(
+    pool: asyncpg.Pool[asyncpg.Record], job: UUID, until: Moment | None = None
+) -> AsyncGenerator[Recorded]:
+    """All that is about a job: its own events, its Check Runs, and requests that it answered already; up to `until`."""
+    return stream(pool, Filter(job=job, until=until))
 
 
-def story_of_pull(pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int) -> AsyncGenerator[Recorded]:
-    """All that is about a pull request."""
-    return stream(pool, Filter(repository=repository, pull_request=pull_request))
+def story_of_pull(
+    pool: asyncpg.Pool[asyncpg.Record], repository: str, pull_request: int, until: Moment | None = None
+) -> AsyncGenerator[Recorded]:
+    """All that is about a pull request, up to `until`."""
+    return stream(pool, Filter(repository=repository, pull_request=pull_request, until=until))
 
 
 class Links(msgspec.Struct, frozen=True):

@@ -119,6 +119,13 @@ def test_a_history_for_programs_holds_events_alone(ask: Any, job: UUID) -> None:
     assert [json.loads(line)["position"] for line in lines] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_history_can_be_told_as_it_stood_then(ask: Any, job: UUID) -> None:
+    lines = ask("history", "octo/hello#1", "--format", "jsonl", "--at", "3").stdout.splitlines()
+    assert [json.loads(line)["position"] for line in lines] == [1, 2, 3]
+    assert "GitHub says the head" not in ask("history", str(job), "--at", "1").stdout
+    assert ask("history", str(job), "--at", "2020-01-01").exit_code == 2
+
+
 def test_why_answers_in_sentences_or_for_programs(ask: Any, job: UUID, failed: UUID) -> None:
     assert "2 findings (neutral)." in ask("why", "octo/hello#1").stdout
     shown = ask("why", "octo/hello#2", "--head", "aaaa").stdout
@@ -157,6 +164,7 @@ def test_stats_count_by_day_and_repository(ask: Any, failed: UUID) -> None:
         (("events", "--limit", "-1"), "--limit"),
         (("events", "--job", "x"), "--job"),
         (("history", "nonsense"), "owner/repo#7"),
+        (("history", "octo/hello#1", "--at", "soon"), "neither a time"),
         (("why", "octo/hello"), "owner/repo#7"),
         (("why", "octo/hello#1", "--head", "zz"), "lower-case hex"),
         (("why", "octo/hello#99999999999"), "no pull request 99999999999"),
