@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -96,6 +97,8 @@ async def test_an_attempt_that_used_the_stored_answers_of_an_earlier_one_is_equa
     stored = await load(world.vault, world.log, job)
     assert [answer.text.count("many/000") for answer in stored.answers] == [1, 0]
     assert replay(stored, "unknown").outcome == "equal"
+    swapped = msgspec.structs.replace(stored, answers=stored.answers[::-1])  # the twin that mixes up the portions
+    assert replay(swapped, "unknown").outcome == "different"
 
 
 @pytest.mark.parametrize("finish", ["complete", "truncated"])
