@@ -193,15 +193,6 @@ async def test_a_sender_that_hangs_up_is_no_unexpected_error(service: Service) -
     assert service.count("reviewbot_unexpected_errors_total", where="webhook") == 0
 
 
-async def test_many_slow_senders_do_not_keep_real_deliveries_out(service: Service) -> None:
-    slow = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(200)]
-    for number, (_, writer) in enumerate(slow):
-        writer.write(b"POST /webhooks/github HT" if number % 2 else request(b"", proper_headers(b""), length=1_000))
-    assert (await service.deliver(sample("pull_request.opened"))).status == 202
-    for _, writer in slow:
-        writer.close()
-
-
 async def test_an_early_answer_reaches_a_sender_that_sends_all_before_it_listens(service: Service) -> None:
     body = bytes(8_000_000)
     data = request(body, [*proper_headers(body), ("Content-Encoding", "gzip")])

@@ -37,6 +37,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     reviews: int
     replays: int
     starts: int
+    bombs: int  # and as many of the largest bodies, at a time
     big_files: int
     big_file_bytes: int
 
@@ -55,6 +56,7 @@ FULL = Sizes(
     reviews=50,
     replays=1_000,
     starts=5,
+    bombs=64,
     big_files=300,
     big_file_bytes=70_000,
 )
@@ -72,6 +74,7 @@ QUICK = Sizes(
     reviews=3,
     replays=10,
     starts=1,
+    bombs=2,
     big_files=20,
     big_file_bytes=20_000,
 )

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from reviewbot import check_runs, cli, publisher, story, worker
+from reviewbot import check_runs, cli, intake, publisher, story, worker
 from reviewbot.github.transport import Request, Transport
 from reviewbot.recorder import Outcome, Recorder
 from reviewbot.review import ReviewJob
@@ -168,6 +168,15 @@ def without_handing_back(_: str) -> None:
     worker.Worker.stop = stop  # type: ignore[method-assign]  # the point of this module
 
 
+def without_byte_budget(_: str) -> None:
+    """The door takes in as many bodies at a time as are sent."""
+
+    def take(self: intake.Lease, size: int) -> None:
+        return
+
+    intake.Lease.take = take  # type: ignore[method-assign]  # the point of this module
+
+
 CHANGES: dict[str, Callable[[str], None]] = {
     "crash-at": crash_at,
     "crash-after": crash_after,
@@ -178,4 +187,5 @@ CHANGES: dict[str, Callable[[str], None]] = {
     "without-adopting": without_adopting,
     "without-waiting-for-the-commit": without_waiting_for_the_commit,
     "without-handing-back": without_handing_back,
+    "without-byte-budget": without_byte_budget,
 }
