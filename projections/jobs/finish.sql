@@ -48,6 +48,21 @@ create trigger jobs_count_inserted after insert on jobs
 
 create function jobs_count_updated() returns trigger language plpgsql as $$
 begin
+    -- Held before anything is counted: what a claim is doing to them at this moment is known then.
+    perform from installations
+    where installation in (
+        select installation
+        from (
+            select job, installation, state, run_at, started_position from fresh
+            except
+            select job, installation, state, run_at, started_position from stale
+        ) changed
+    )
+    order by installation
+    for update;
+    if not found then
+        return null;
+    end if;
     update installations i
     set queued = i.queued + d.queued,
         running = i.running + d.running,

@@ -330,16 +330,22 @@ async def test_processes_that_start_at_the_same_time_build_once(database: str, p
     assert sorted(made) == [[], [], ["jobs"]]
 
 
+@pytest.mark.parametrize("ending", [False, True])
 async def test_a_fold_that_waits_for_a_claim_counts_what_the_claim_has_left(
-    database: str, pool: Pool, log: Log
+    database: str, pool: Pool, log: Log, ending: bool
 ) -> None:
-    await ask(log, 1)
-    await project(pool)
+    """`ending`: the fold changes a row; else it adds one."""
+    if ending:
+        await ask(log, 1)
+        await project(pool)
+        (running,) = await claim(pool, worker())
     await ask(log, 2)
+    await project(pool)
+    await (end(log, running, COMPLETED) if ending else ask(log, 3))
     async with pool.acquire() as claiming, pool.acquire() as folding:
         transaction = claiming.transaction()
         await transaction.start()
-        assert len(await claim(claiming, worker())) == 1
+        assert len(await claim(claiming, worker(), per_installation=2)) == 1
         fold = asyncio.create_task(step(folding, Jobs()))
         await wait_until(partial(_waits_for_a_lock, pool), what="the fold at the row of the installation")
         await transaction.commit()
