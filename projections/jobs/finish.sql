@@ -1,6 +1,7 @@
 -- Makes replayed tables ready for use: indexes, counters, and the triggers that keep the counters from here on.
 
 create index jobs_first_position on jobs (first_position);
+create index jobs_installation on jobs (installation, first_position);
 create index jobs_queued on jobs (installation, run_at, job) where state = 'queued';
 create index jobs_running on jobs (worker, deadline) where state = 'running';
 create index jobs_ending on jobs (job) where state = 'ending';
