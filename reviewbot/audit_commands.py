@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import click
 import msgspec
+from eventsourcing.persistence import OperationalError
 
 from reviewbot import config, logs
 from reviewbot.app import database
@@ -28,13 +29,19 @@ from reviewbot.audit.stats import stats
 from reviewbot.audit.why import Limits, known, why
 from reviewbot.commands import run
 from reviewbot.config import Settings
-from reviewbot.errors import ConfigError
+from reviewbot.errors import ConfigError, ReviewBotError
 from schema.codec import Recorded
 from schema.database import open_pool
+from schema.log import UNREACHABLE
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 SHOWN = 100  # events on a terminal, unless more are asked for
 USUAL_DAYS = "7d"
+
+
+class DatabaseGone(ReviewBotError):
+    """The database does not answer any more."""
+
 
 _format = click.option(
     "--format", "form", type=click.Choice(get_args(Format)), default="table", show_default=True,
@@ -201,6 +208,10 @@ async def ground() -> AsyncIterator[tuple[Pool, Settings]]:
             for missing in await catch_up(pool):
                 click.echo(missing, err=True)
             yield pool, settings
+        except BrokenPipeError:
+            raise  # whoever reads our output has enough
+        except (OperationalError, *UNREACHABLE) as error:
+            raise DatabaseGone from error
         finally:
             await pool.close()
 

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from reviewbot import audit_commands
 from reviewbot.cli import main
 from reviewbot.review import check_stream
 from schema import events as e
@@ -186,6 +187,19 @@ def test_a_job_that_the_log_does_not_know_is_said_so(ask: Any, job: UUID) -> Non
     unknown = ask("history", str(uuid4()))
     assert unknown.exit_code == 2
     assert "knows nothing of" in unknown.stderr
+
+
+def test_a_database_that_goes_away_is_said_in_one_sentence(
+    ask: Any, job: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(pool: asyncpg.Pool[asyncpg.Record]) -> list[str]:
+        await pool.execute("reset role; select pg_terminate_backend(pg_backend_pid())")
+        return []
+
+    monkeypatch.setattr(audit_commands, "catch_up", gone)
+    refused = ask("events")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr == "Error: The database does not answer any more.\n"
 
 
 MEASURED = """

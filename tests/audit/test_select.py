@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -13,8 +13,9 @@ import pytest
 
 from projections.projector import step
 from projections.trail.project import Trail
+from reviewbot.audit import select as pages
 from reviewbot.audit.filters import BadFilter, Filter, read_moment
-from reviewbot.audit.select import select, stream
+from reviewbot.audit.select import Span, select, stream
 from reviewbot.review import check_stream, delivery_stream
 from schema import events as e
 from schema.codec import Recorded
@@ -185,6 +186,37 @@ async def test_pages_lose_and_repeat_nothing_while_events_are_appended_and_folde
     found += (await select(busy.pool, asked, after=found[-1].position, limit=1_000)).events
     events = await busy.log.read_after(0, 10_000)
     assert found == [event for event in events if busy.fits(event, asked)]
+
+
+async def paged_while_one_is_not_folded_yet(pool: Pool, log: Log) -> list[int]:
+    """What somebody gets of three events who reads on while the second is in the log but not in the trail."""
+    first, second = requested(pull_request=1), requested(pull_request=2)
+    asked = Filter(repository="octo/hello")
+    await append(log, job_of(first), first)
+    await project(pool)
+    found = (await select(pool, asked)).events
+    await append(log, job_of(second), second)
+    started = e.ReviewStarted(attempt=1, claim_no=1, worker=uuid4(), deadline=START)
+    await append(log, job_of(first), started, after=1)
+    for _ in range(2):
+        found += (await select(pool, asked, after=found[-1].position)).events
+        await project(pool)
+    return [event.position for event in found]
+
+
+async def test_a_page_ends_where_the_trail_ends(pool: Pool, log: Log) -> None:
+    assert await paged_while_one_is_not_folded_yet(pool, log) == [1, 2, 3]
+
+
+async def test_a_twin_that_looks_as_far_as_the_log_goes_would_lose_an_event(
+    pool: Pool, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_far(connection: Any, asked: Filter) -> Span:
+        head = await connection.fetchval("select position from log_head")
+        return Span(1, head, head)
+
+    monkeypatch.setattr(pages, "span_of", too_far)
+    assert await paged_while_one_is_not_folded_yet(pool, log) == [1, 3]
 
 
 async def test_a_repository_is_found_by_all_names_it_ever_had(pool: Pool, log: Log) -> None:
