@@ -66,14 +66,15 @@ def print_review(found: local.LocalReview, console: Console) -> None:
     for located in verdict.located:
         _print_finding(located, console)
     for note in verdict.notes:
-        console.print(Text.assemble(("note", "yellow"), " ", _line(note)))
+        console.print(Text.assemble(("note", "yellow"), " ", _line(note)), soft_wrap=True)
     for left in found.left_out:
-        console.print(Text(f"left out {_line(left.path)}: it {_line(left.reason)}", "dim"))
+        console.print(Text(f"left out {_line(left.path)}: it {_line(left.reason)}", "dim"), soft_wrap=True)
     console.print(
         Text(
             f"{len(verdict.located)} findings in {_line(found.change)}: {len(found.reviewed)} files reviewed, "
             f"{len(found.left_out)} left out, by {verdict.provider} ({_line(verdict.model)})."
-        )
+        ),
+        soft_wrap=True,  # else a file has lines as wide as a terminal
     )
 
 
@@ -85,7 +86,7 @@ def _print_finding(located: Located, console: Console) -> None:
     line = located.anchor.start_line or located.anchor.line if located.anchor else finding.line
     place = _line(finding.path) if line is None else f"{_line(finding.path)}:{line}"
     severity = (finding.severity, _COLOURS[finding.severity])
-    console.print(Text.assemble(severity, " ", (place, "bold"), " ", _line(finding.title)))
+    console.print(Text.assemble(severity, " ", (place, "bold"), " ", _line(finding.title)), soft_wrap=True)
     if finding.body:
         console.print(_block(finding.body))
     if located.anchor is None:
@@ -97,4 +98,4 @@ def _line(text: str) -> str:
 
 
 def _block(text: str, style: str = "") -> Padding:
-    return Padding(Text(show_invisible(text), style), (0, 0, 0, 4))
+    return Padding(Text(show_invisible(text), style), (0, 0, 0, 4), expand=False)

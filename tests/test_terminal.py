@@ -50,6 +50,10 @@ def test_a_review_reads_from_its_summary_to_the_line_that_sums_up() -> None:
     ]
 
 
+def test_a_place_and_its_title_stay_on_one_line_however_long() -> None:
+    assert printed(located("Long " * 40))[1] == "medium a.py:3 " + ("Long " * 40).strip()
+
+
 def test_no_text_of_others_reaches_the_terminal_as_a_command() -> None:
     finding = located(f"Title {ESCAPES}", path=f"a{ESCAPES}.py", body=f"Body {ESCAPES}")
     said = "\n".join(printed(finding, summary=f"All {ESCAPES}", notes=(f"Note {ESCAPES}",), path=f"b{ESCAPES}"))
