@@ -13,6 +13,7 @@ from eventsourcing.persistence import OperationalError
 from projections.base import FoldError
 from projections.catalog import ALL
 from projections.jobs import read
+from projections.jobs.project import Jobs
 from projections.projector import lag, step
 from reviewbot.config import KeySettings
 from reviewbot.metrics import Metrics
@@ -113,7 +114,8 @@ class Eraser:
         with as_persistence_errors():
             async with self._pool.acquire() as connection:
                 await erase_again(connection, self._erasures, actor)
-            if any(each.fault or each.behind > LATE_EVENTS for each in await lag(self._pool)):
+            if await self._table_is_late():
+                logger.warning("erasures are late", error="the jobs table is behind the log")
                 return []
             due = await read.erasable(self._pool, self._after_days)
         for installation in due:
@@ -121,6 +123,10 @@ class Eraser:
                 await erase_installation(self._pool, self._log, self._erasures, installation, actor)
                 self._metrics.installations_erased.inc()
         return due
+
+    async def _table_is_late(self) -> bool:
+        standing = next((each for each in await lag(self._pool) if each.projection == Jobs.name), None)
+        return standing is None or standing.fault is not None or standing.behind > LATE_EVENTS
 
 
 def make_eraser(
