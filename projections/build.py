@@ -16,7 +16,7 @@ import msgspec
 
 from projections.base import FoldError, Projection
 from projections.projector import step
-from projections.replay import PAGE, Progress, pages
+from projections.replay import PAGE, Progress, pages, without_collector
 from schema.database import connect
 from schema.sql import load
 
@@ -98,11 +98,12 @@ class Build:
         Without `until`, to its end, but for what little comes while the last pages are folded.
         """
         end = await self._head() if until is None else until
-        while position < end:
-            await self._replay(position, end, progress)
-            position = end
-            if until is None and (head := await self._head()) - end > PAGE:
-                end = head
+        with without_collector():
+            while position < end:
+                await self._replay(position, end, progress)
+                position = end
+                if until is None and (head := await self._head()) - end > PAGE:
+                    end = head
 
     async def _replay(self, position: int, end: int, progress: Progress) -> None:
         async with contextlib.aclosing(pages(self.reader, position, end)) as coming:
