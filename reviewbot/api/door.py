@@ -77,11 +77,14 @@ class Api:
 
     async def _answer(self, route: Route, request: web.Request) -> web.Response:
         token = _bearer(request)
-        async with _turn(self._turns), asyncio.timeout(ANSWER_SECONDS):
-            await tokens.check(self._pool, token)
-            asked = parameters.read(request.query.items(), route.asked)
-            job = _job(request) if route.about_one else None
-            answer = await self._ask(asked, job)
+        try:
+            async with _turn(self._turns), asyncio.timeout(ANSWER_SECONDS):
+                await tokens.check(self._pool, token)
+                asked = parameters.read(request.query.items(), route.asked)
+                job = _job(request) if route.about_one else None
+                answer = await self._ask(asked, job)
+        except TimeoutError as error:
+            raise Busy(f"There was no answer within {ANSWER_SECONDS:g} s: ask for less, or again later.") from error
         return web.Response(
             body=msgspec.json.encode(answer), content_type="application/json", headers=_link(request, answer)
         )

@@ -166,6 +166,12 @@ async def test_questions_beyond_a_few_at_a_time_are_put_off(client: Client, monk
     assert (await client.ask("/api/jobs")).status == 200
 
 
+async def test_a_question_that_takes_too_long_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reviewbot.api.door.ANSWER_SECONDS", 0)
+    answer = await client.ask("/api/jobs")
+    assert (answer.status, "ask for less" in answer.json["reason"]) == (503, True)
+
+
 async def test_a_database_that_is_gone_is_a_503_that_says_when_to_come_back(client: Client, pool: Pool) -> None:
     await pool.execute("select 1")
     await pool.close()
