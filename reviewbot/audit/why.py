@@ -13,6 +13,7 @@ from projections.jobs.rows import Job
 from reviewbot.audit.filters import Filter
 from reviewbot.audit.remedies import remedy
 from reviewbot.audit.select import HERE, MOST, Pool, reading, repositories, select
+from reviewbot.audit.sentences import sentence
 from reviewbot.audit.shapes import readable
 from schema import events as e
 from schema.codec import Recorded
@@ -31,6 +32,15 @@ class Limits(msgspec.Struct, frozen=True):
     lease_seconds: float
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """A delivery about the repository that GitHub lists and the inbox lacks."""
+
+    what: str  # such as pull_request.opened
+    delivered_at: datetime
+    asked: int  # how often it was asked for again
+    lost: bool  # given up
+
+
 class Known(msgspec.Struct, frozen=True):
     """All that there is about one pull request. Events and jobs in the order of the log."""
 
@@ -39,6 +49,7 @@ class Known(msgspec.Struct, frozen=True):
     jobs: list[Job]
     waiting: dict[UUID, read.Waiting]
     troubles: list[Recorded]  # of the intake in general, the newest first
+    missing: list[Missing]  # the newest first
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -64,8 +75,9 @@ async def known(pool: Pool, repository: str, number: int, limits: Limits) -> Kno
                 waiting[job.job] = found
     async with reading(pool) as connection:
         troubles = recorded(await connection.fetch(load(HERE, "trouble"), ABOUT_HEADS, TROUBLES))
+        missing = [Missing(*row) for row in await connection.fetch(load(HERE, "missing"), ids, TROUBLES)]
     events, troubles = list(filter(readable, newest[::-1])), list(filter(readable, troubles))
-    return Known(f"{repository}#{number}", events, jobs, waiting, troubles)
+    return Known(f"{repository}#{number}", events, jobs, waiting, troubles, missing)
 
 
 def why(found: Known, limits: Limits, head: str | None = None) -> list[Answer]:
@@ -235,22 +247,26 @@ def _unknown(found: Known, head: str | None) -> Answer:
     if head is not None and found.events:
         heads = ", ".join(each[:12] for each in _heads(found)[-3:])
         sentences.append(f"The pull request is known{f', with the heads {heads}' if heads else ''}.")
-    for event in found.troubles:
-        match event.fact:
-            case e.IntakeGap() as gap:
-                sentences.append(
-                    f"It may be lost: nobody knows what GitHub sent from {_moment(gap.since)} to {_moment(gap.until)}."
-                )
-            case e.DeliveryLost() | e.DeliveryMissed() as lost:
-                sentences.append(f"It may be lost: a delivery of {lost.event} of {_moment(lost.delivered_at)} was.")
-            case e.DeliveryParked() as parked:
-                sentences.append(
-                    f"A delivery of {parked.event} of {_moment(event.recorded_at)} was not understood: {parked.reason}."
-                )
-    if not found.troubles:
+    sentences += [*map(_missing, found.missing), *map(_trouble, found.troubles)]
+    if not (found.missing or found.troubles):
         sentences.append("No gap and no lost delivery is known.")
     sentences.append(f"Is the App installed on the repository? {RECOVER}")
     return Answer(found.name, head, "unknown", sentences)
+
+
+def _missing(delivery: Missing) -> str:
+    fate = "was given up" if delivery.lost else f"was asked for again {_count(delivery.asked, 'time')}"
+    return f"A delivery of {delivery.what} of {_moment(delivery.delivered_at)} never got here and {fate}."
+
+
+def _trouble(event: Recorded) -> str:
+    match event.fact:
+        case e.IntakeGap() as gap:
+            return f"It may be lost: nobody knows what GitHub sent from {_moment(gap.since)} to {_moment(gap.until)}."
+        case e.DeliveryLost() | e.DeliveryMissed() as lost:
+            return f"It may be lost: a delivery of {lost.event} of {_moment(lost.delivered_at)} was."
+        case _:
+            return f"It may be this one of {_moment(event.recorded_at)}: {sentence(event)}."
 
 
 def _moment(moment: datetime | None) -> str:

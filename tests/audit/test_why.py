@@ -228,9 +228,25 @@ async def test_what_never_arrived_is_said_so_and_what_may_have_been_lost(log_tol
     text = await log_told.text()
     assert "nobody knows what GitHub sent from 2026-01-01 00:00:00 UTC to 2026-01-02" in text
     assert "a delivery of pull_request of 2026-01-01 00:00:00 UTC was" in text
-    assert "was not understood: what is this" in text
+    assert "delivery of pull_request parked: what is this." in text
     assert "star" not in text
     assert "No gap" not in text
+
+
+async def test_a_delivery_about_the_repository_that_is_missing_is_named(log_told: Told) -> None:
+    await log_told.ask(pull=2)
+    await log_told.pool.execute(
+        "insert into missing_delivery"
+        " (delivery, attempt, event, action, repository_id, delivered_at, status, promised, asked)"
+        " values (gen_random_uuid(), 1, 'pull_request', 'opened', 7, $1, 'failed', false, 2)",
+        START,
+    )
+    assert (
+        "A delivery of pull_request.opened of 2026-01-01 00:00:00 UTC never got here and was asked for again 2 times."
+        in await log_told.text()
+    )
+    await log_told.pool.execute("update missing_delivery set lost_at = now()")
+    assert "never got here and was given up." in await log_told.text()
 
 
 async def test_an_unknown_head_of_a_known_pull_request_names_the_known_ones(log_told: Told) -> None:
