@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
+from eventsourcing.persistence import OperationalError
 
 from reviewbot.errors import ConfigError, ReviewBotError
 
@@ -23,7 +24,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_CONFIG)
-    except ReviewBotError as error:
+    except (ReviewBotError, OperationalError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:

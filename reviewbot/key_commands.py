@@ -22,7 +22,7 @@ from reviewbot.keyrings import make_keyring
 from schema.database import open_pool
 from schema.erasures import Erasures, erase_again
 from schema.keys import Changed, Keyring, WrongKey
-from schema.log import Log
+from schema.log import Log, as_persistence_errors
 from schema.outside import OutsideError
 from schema.rotation import rotate
 from schema.sql import load
@@ -150,7 +150,8 @@ async def _opened() -> AsyncIterator[tuple[Settings, Pool]]:
     async with database(settings) as url:
         pool = await open_pool(url, size=2)
         try:
-            yield settings, pool
+            with as_persistence_errors():
+                yield settings, pool
         except OutsideError as error:
             raise ConfigError(f"Nothing was erased: {error}.") from error
         finally:

@@ -138,6 +138,23 @@ async def test_a_check_run_whose_text_is_erased_is_left_alone(world: World, eras
     assert "were erased on" in (last.fact.reason or "")
 
 
+async def test_of_two_who_erase_at_once_one_records_it(pool: Pool, log: Log, vault: Vault, erasures: Erasures) -> None:
+    await texts(log, vault)
+    await asyncio.gather(*(erase_installation(pool, log, erasures, INSTALLATION, "operator") for _ in range(2)))
+    topics = [recorded.topic for recorded in await log.read_after(0)]
+    assert topics.count("InstallationErased") == 1
+
+
+async def test_a_projection_that_stands_still_does_not_stop_an_erasure(
+    pool: Pool, log: Log, vault: Vault, erasures: Erasures
+) -> None:
+    refs = await texts(log, vault)
+    await log.append([StoredEvent(uuid4(), 1, "Unheard", b"{}")], meta())
+    assert await erase_installation(pool, log, erasures, INSTALLATION, "operator") is not None
+    with pytest.raises(Erased):
+        await vault.read_artifact(INSTALLATION, refs[INSTALLATION])
+
+
 async def test_the_history_of_a_job_tells_that_its_texts_were_erased(
     pool: Pool, log: Log, vault: Vault, erasures: Erasures
 ) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
 
+from reviewbot import key_commands
 from reviewbot.cli import main
 from reviewbot.config import load
 from reviewbot.errors import ConfigError
@@ -75,6 +79,19 @@ async def test_without_a_key_there_is_nothing_to_rotate_to(database: str) -> Non
     assert (refused.exit_code, refused.stderr.partition(" is")[0]) == (2, "ENCRYPTION_KEY")
 
 
+async def test_a_database_that_goes_away_is_said_in_one_sentence(
+    database: str, ref: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> int:
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(key_commands, "rotate", gone)
+    failed = await call(database, "keys", "rotate", ENCRYPTION_KEY=NEW, ENCRYPTION_KEY_OLD=ENCRYPTION_KEY)
+    assert failed.exit_code == 3
+    assert "Error: the database did not answer" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 # --- before anything is served ----------------------------------------------------------------------------------------
 
 
@@ -84,6 +101,30 @@ async def test_a_start_with_another_key_is_refused_and_both_are_named(pool: Pool
         await open_vault(settings, pool)
     both = load({"ENCRYPTION_KEY": NEW, "ENCRYPTION_KEY_OLD": ENCRYPTION_KEY}, role="tool").keys
     assert await (await open_vault(both, pool)).read_artifact(7, ref) == b"the text"
+
+
+async def test_the_service_does_not_start_with_another_key(database: str, ref: str) -> None:
+    environment = {
+        "DATABASE_URL": database,
+        "ENCRYPTION_KEY": NEW,
+        "GITHUB_APP_ID": "1",
+        "GITHUB_APP_SLUG": "reviewbot",
+        "GITHUB_WEBHOOK_SECRET": "correct-horse-battery-staple",
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "reviewbot", "serve", "--role", "web"),
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert said.decode().splitlines() == [
+        f"ENCRYPTION_KEY is {NEW_PRINT}, and the texts of 2 installations need {OLD_PRINT}: give that one as "
+        "ENCRYPTION_KEY, or as ENCRYPTION_KEY_OLD until `reviewbot keys rotate` has run."
+    ]
 
 
 def test_the_key_of_the_embedded_database_is_made_once_and_for_its_owner_only(tmp_path: object) -> None:
