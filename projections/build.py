@@ -38,6 +38,21 @@ class Position(msgspec.Struct, frozen=True):
     finished: bool  # ready for use: indexes, counters, triggers
 
 
+def building(projection: Projection) -> str:
+    """The schema in which a projection is built."""
+    return f"reviewbot_build_{projection.name}"
+
+
+def checking(projection: Projection) -> str:
+    """The schema in which it is built only to be compared."""
+    return f"reviewbot_check_{projection.name}"
+
+
+def before(projection: Projection) -> str:
+    """The schema that keeps the tables before the last rebuild."""
+    return f"reviewbot_before_{projection.name}"
+
+
 class Build:
     """The build of one projection, held by this process alone."""
 

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from projections.base import Projection
-from projections.build import HERE, Build, drop, hold
+from projections.build import HERE, Build, checking, drop, hold
 from projections.replay import Progress, pages, unseen
 from schema.log import recorded
 from schema.sql import load
@@ -56,7 +56,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 async def compare(url: str, projection: Projection, progress: Progress = unseen) -> Comparison:
     """Replay the log beside the live tables, which go on, and compare. Raises OtherVersion, Busy or FoldError."""
-    async with hold(url, projection, f"reviewbot_check_{projection.name}") as build:
+    async with hold(url, projection, checking(projection)) as build:
         live = await build.writer.fetchrow(load(HERE, "live_checkpoint"), projection.name)
         if live is None or live["version"] != projection.version:
             found = f"are of version {live['version']}" if live else "do not exist"

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from projections.base import FoldError, Projection
-from projections.build import HERE, Build, Position, drop, hold, holder, state
+from projections.build import HERE, Build, Position, before, building, checking, drop, hold, holder, state
 from projections.projector import Lag, lag
 from projections.replay import Progress, unseen
 from projections.swap import go_live
@@ -43,16 +43,6 @@ class Standing(msgspec.Struct, frozen=True):
     build: Position | None
     holder: str | None  # who is at work on a build
     kept: Position | None  # the tables before the last rebuild
-
-
-def building(projection: Projection) -> str:
-    """The schema in which a projection is built."""
-    return f"reviewbot_build_{projection.name}"
-
-
-def before(projection: Projection) -> str:
-    """The schema that keeps the tables before the last rebuild."""
-    return f"reviewbot_before_{projection.name}"
 
 
 async def prepare(url: str, projections: Iterable[Projection]) -> list[str]:
@@ -101,9 +91,13 @@ async def roll_back(url: str, projection: Projection, progress: Progress = unsee
 
 
 async def abort(url: str, projection: Projection) -> list[str]:
-    """Remove an unfinished build and kept tables; returns what there was. Raises Busy."""
+    """Remove what is unfinished, and kept tables; returns what there was. Raises Busy."""
+    schemas = {
+        "an unfinished build": building(projection),
+        "an unfinished comparison": checking(projection),
+        "the tables before the last rebuild": before(projection),
+    }
     async with hold(url, projection, building(projection)) as build:
-        schemas = {"an unfinished build": build.schema, "the tables before the last rebuild": before(projection)}
         found = [what for what, schema in schemas.items() if await state(build.writer, schema)]
         for schema in schemas.values():
             await drop(build.writer, schema)

@@ -41,7 +41,7 @@ async def go_live(build: Build, kept: str, *, keep: bool = False, poison: FoldEr
     """
     await drop(build.writer, kept)
     seconds = await _swap_patiently(build, kept, poison)
-    if not keep:
+    if not (keep and await _objects(build, kept)):
         await drop(build.writer, kept)
     return seconds
 

@@ -8,9 +8,8 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
-from projections.build import hold
+from projections.build import building, hold
 from projections.jobs.project import Jobs
-from projections.rebuild import building
 from reviewbot import cli
 from schema import events as e
 from schema.log import Log

@@ -16,13 +16,13 @@ import pytest
 from projections import compare as comparing
 from projections import swap
 from projections.base import FoldError
-from projections.build import Busy, hold
+from projections.build import Busy, before, building, checking, hold
 from projections.catalog import ALL
 from projections.compare import OtherVersion, compare
 from projections.jobs import read
 from projections.jobs.project import Jobs
 from projections.projector import Projector, lag, step
-from projections.rebuild import NewerTables, NothingKept, abort, before, building, prepare, rebuild, roll_back, status
+from projections.rebuild import NewerTables, NothingKept, abort, prepare, rebuild, roll_back, status
 from projections.swap import Blocked
 from schema import events as e
 from schema.database import connect
@@ -235,6 +235,13 @@ async def test_what_was_kept_can_be_taken_back_and_back_again(database: str, poo
     assert await abort(database, Jobs()) == ["the tables before the last rebuild"]
     with pytest.raises(NothingKept, match="there are none"):
         await roll_back(database, Jobs())
+
+
+async def test_what_a_killed_comparison_left_behind_is_removed(database: str) -> None:
+    async with hold(database, Jobs(), checking(Jobs())) as build:
+        await build.begin()
+    assert await abort(database, Jobs()) == ["an unfinished comparison"]
+    assert await abort(database, Jobs()) == []
 
 
 async def test_nothing_is_kept_unasked(database: str) -> None:
