@@ -225,6 +225,8 @@ async def test_a_point_in_time_is_restored_and_goes_on_once_the_loss_is_accepted
             "CHECKPOINT_FILE": str(copies),
         }
         assert await Vault(sealed.pool, KEYRING).read_delivery(ground.delivery) == ("ping", b"canary")
+        unsure = await invoke(settings, "seal", "adopt", "a disk was lost", answer="n\n")
+        assert (unsure.exit_code, copies.read_bytes()) == (1, ground.checkpoints.read_bytes())
         adopted = await invoke(settings, "seal", "adopt", "a disk was lost", "--yes")
         assert adopted.exit_code == 0, adopted.output
         assert f"The log ends at {BEFORE}: {LIVE - BEFORE} events that were sealed are given up." in adopted.output
@@ -238,6 +240,24 @@ async def test_a_point_in_time_is_restored_and_goes_on_once_the_loss_is_accepted
             await Vault(sealed.pool, KEYRING).read_delivery(ground.delivery)
         verified = await invoke(settings, "verify")
         assert (verified.exit_code, "(a disk was lost)" in verified.output) == (0, True), verified.output
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "refusal"),
+    [
+        ("why not", {}, "Nothing was changed: the log is what was sealed: there is nothing to give up."),
+        ("two\nlines", {}, "The reason must be one line of up to 500 characters that says why."),
+        ("no key", {"SEAL_KEY": ""}, "There is no key to check signatures with"),
+    ],
+)
+async def test_a_log_is_adopted_only_when_there_is_something_to_give_up_and_a_reason(
+    ground: Ground, reason: str, changes: dict[str, str], refusal: str
+) -> None:
+    before = ground.checkpoints.read_bytes()
+    refused = await invoke(ground.environment() | changes, "seal", "adopt", reason, "--yes")
+    assert (refused.exit_code, "Traceback" in refused.output) == (2, False)
+    assert refusal in refused.output
+    assert ground.checkpoints.read_bytes() == before
 
 
 async def test_a_piece_of_the_log_that_is_broken_stops_the_recovery_instead_of_shortening_it(ground: Ground) -> None:
@@ -328,9 +348,9 @@ async def test_old_base_backups_go_with_the_log_that_only_they_needed(ground: Gr
         assert await sealed.pool.fetchval("select position from log_head") == LIVE
 
 
-async def invoke(settings: dict[str, str], *arguments: str) -> Result:
+async def invoke(settings: dict[str, str], *arguments: str, answer: str | None = None) -> Result:
     """A command of ReviewBot, in a thread with a loop of its own."""
-    return await asyncio.to_thread(CliRunner(env=settings).invoke, main, arguments)
+    return await asyncio.to_thread(CliRunner(env=settings).invoke, main, arguments, input=answer)
 
 
 def segments(ground: Ground) -> list[Path]:
