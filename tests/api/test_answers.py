@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from projections.jobs import read
 from projections.jobs.project import Jobs
 from projections.past import as_it_was, find
 from reviewbot.api.questions import Questions
@@ -171,9 +172,8 @@ async def test_jobs_are_listed_newest_first_and_found_by_what_they_are(client: C
     assert await found(repository="octo/unknown") == []
 
 
-async def test_pages_of_jobs_lose_and_repeat_nothing_while_jobs_come_and_are_opened_again(
-    client: Client, log: Log, pool: Pool
-) -> None:
+async def walk(client: Client, log: Log, pool: Pool) -> tuple[list[UUID], list[UUID]]:
+    """Twelve jobs, and what pages of two show while others come and two ended ones are opened again."""
     jobs = [await ask(log, number) for number in range(12)]
     for job in jobs:
         await append(log, job, e.ReviewSkipped(reason="x"), after=1)
@@ -181,14 +181,29 @@ async def test_pages_of_jobs_lose_and_repeat_nothing_while_jobs_come_and_are_ope
     seen: list[UUID] = []
     async for page in client.pages("/api/jobs", limit=2):
         seen += [UUID(job["id"]) for job in page["jobs"]]
-        again = requested(pull_request=0, installation=1, repository_id=1)
-        if len(seen) == 4:  # one that was seen, and one that was not
-            for number in (11, 0):
+        if len(seen) == 4:
+            for number in (11, 0):  # one that was seen, and one that was not
                 again = requested(pull_request=number, installation=1, repository_id=1, asked_at=START)
                 await append(log, jobs[number], again, after=2)
         await ask(log, 100 + len(seen))
         await project(pool)
+    return jobs, seen
+
+
+async def test_pages_of_jobs_lose_and_repeat_nothing_while_jobs_come_and_are_opened_again(
+    client: Client, log: Log, pool: Pool
+) -> None:
+    jobs, seen = await walk(client, log, pool)
     assert seen == list(reversed(jobs))
+
+
+async def test_pages_in_the_order_of_the_newest_requests_would_lose_a_job(
+    client: Client, log: Log, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin of the test above."""
+    monkeypatch.setattr(read, "load", lambda *name: load(*name).replace("first_position", "request_position"))
+    jobs, seen = await walk(client, log, pool)
+    assert jobs[0] not in seen
 
 
 # --- the past ---------------------------------------------------------------------------------------------------------
