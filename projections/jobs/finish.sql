@@ -28,6 +28,8 @@ begin
         return null; -- "on conflict do update" fires both triggers
     end if;
     insert into installations (installation) select distinct installation from fresh on conflict do nothing;
+    -- Held before anything is counted: what a claim is doing to them at this moment is known then.
+    perform from installations where installation in (select installation from fresh) order by installation for update;
     update installations i
     set queued = i.queued + d.queued,
         running = i.running + d.running,
@@ -49,8 +51,7 @@ create trigger jobs_count_inserted after insert on jobs
 
 create function jobs_count_updated() returns trigger language plpgsql as $$
 begin
-    -- Held before anything is counted: what a claim is doing to them at this moment is known then.
-    perform from installations
+    perform from installations -- held before anything is counted, as above
     where installation in (
         select installation
         from (

@@ -352,9 +352,10 @@ async def test_a_fold_that_waits_for_a_claim_counts_what_the_claim_has_left(
     async with pool.acquire() as claiming, pool.acquire() as folding:
         transaction = claiming.transaction()
         await transaction.start()
-        assert len(await claim(claiming, worker(), per_installation=2)) == 1
+        await claiming.execute("select from installations for update")  # as every claim begins
         fold = asyncio.create_task(step(folding, Jobs()))
         await wait_until(partial(_waits_for_a_lock, pool), what="the fold at the row of the installation")
+        assert len(await claim(claiming, worker(), per_installation=2)) == 1
         await transaction.commit()
         assert await fold == 1
     assert [str(each) for each in (await compare(database, Jobs())).differences] == []
