@@ -49,7 +49,9 @@ async def prepare(url: str, projections: Iterable[Projection]) -> list[str]:
     """Build the projections that have no tables yet or whose version has risen; returns the names of what went live.
 
     Processes that start at the same time wait for the one that builds. At a poison event the tables of the version
-    before stay as they are; where there are none, tables go live that show what precedes it. Raises NewerTables.
+    before stay as they are; where there are none, tables go live that show what precedes it.
+
+    Raises NewerTables or Blocked.
     """
     made = []
     connection = await connect(url)

@@ -58,7 +58,7 @@ async def _swap_patiently(build: Build, kept: str, poison: FoldError | None) -> 
     who = "; ".join(f"process {each['pid']} ({each['name']}), since {each['since']:%H:%M:%S} UTC" for each in holders)
     raise Blocked(
         f"The live tables of {build.projection.name} cannot be had for a moment: "
-        f"{who or 'they are in use all the time'}. What was built stays: end that and run the rebuild again."
+        f"{who or 'they are in use all the time'}. What was built stays: end that and try again."
     )
 
 

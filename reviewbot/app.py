@@ -20,6 +20,7 @@ from eventsourcing.persistence import OperationalError
 from projections.catalog import ALL
 from projections.projector import Projector
 from projections.rebuild import NewerTables, prepare
+from projections.swap import Blocked
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
@@ -83,7 +84,7 @@ async def set_up(url: str, *, projected: bool = True) -> None:
             logger.info("migrated", migration=migration)
         for projection in await prepare(url, ALL) if projected else []:
             logger.info("projection made", projection=projection)
-    except (MigrationError, NewerTables) as error:
+    except (Blocked, MigrationError, NewerTables) as error:
         raise ConfigError(str(error)) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(
