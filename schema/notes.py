@@ -105,7 +105,7 @@ class Verifier(msgspec.Struct, frozen=True):
         """Whether the signature (64 bytes) is this key's, over this text."""
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
-        except InvalidSignature:
+        except (InvalidSignature, UnicodeEncodeError):  # what has no bytes was never signed
             return False
         return True
 

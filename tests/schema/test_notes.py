@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schema.notes import Checkpoint, NoteError, Signer, Verifier, open_checkpoint, open_note, parse_checkpoint
@@ -50,6 +50,7 @@ def test_a_signature_under_our_name_that_is_not_ours_is_called_so() -> None:
 
 
 @given(st.integers(0, len(NOTE) - 1), st.characters())
+@example(0, "\ud800")
 def test_a_note_changed_in_any_place_never_says_anything_else(place: int, character: str) -> None:
     changed = NOTE[:place] + character + NOTE[place + 1 :]
     try:
