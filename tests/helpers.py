@@ -105,7 +105,7 @@ async def wait_until(condition: Callable[[], Awaitable[T]], *, seconds: float = 
 @overload
 async def wait_until(condition: Callable[[], T], *, seconds: float = ..., what: str = ...) -> T: ...
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]], *, seconds: float = 10.0, what: str = "the condition"
+    condition: Callable[[], T | Awaitable[T]], *, seconds: float = 30.0, what: str = "the condition"
 ) -> T:
     """What `condition` gives as soon as it is true. Fails with `what` when it does not become so in time."""
     deadline = time.monotonic() + seconds

@@ -63,7 +63,7 @@ async def recover(place: Place, *changes: str) -> float:
     return seconds
 
 
-@pytest.mark.timeout(300)  # some fifty crashes, each with its restart
+@pytest.mark.timeout(600)  # some fifty crashes, each with its restart
 async def test_a_worker_killed_at_any_step_leaves_exactly_one_review(rig: Rig) -> None:
     steps = []
     for number in itertools.count(1):

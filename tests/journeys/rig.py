@@ -196,12 +196,12 @@ class Place:
         """How each Check Run of the repository ended, oldest first; None: it has not."""
         return [run.conclusion for run in self.check_runs()]
 
-    async def reaches(self, *states: str, number: int = 1, seconds: float = 10.0) -> list[Job]:
+    async def reaches(self, *states: str, number: int = 1, seconds: float = 30.0) -> list[Job]:
         """Wait until the jobs of a pull request are in exactly these states."""
         await wait_until(self._in(states, number), seconds=seconds, what=f"{self.name}#{number} in {states}")
         return await self.jobs(number)
 
-    async def ends(self, *states: str, number: int = 1, seconds: float = 10.0) -> list[Job]:
+    async def ends(self, *states: str, number: int = 1, seconds: float = 30.0) -> list[Job]:
         """As `reaches`, and everything that GitHub has to show of it stands there."""
         await self.reaches(*states, number=number, seconds=seconds)
 

@@ -22,7 +22,7 @@ from schema.database import open_pool
 from schema.inbox import Delivery
 from schema.log import Log
 from tests.deliveries import event_of, sample
-from tests.helpers import INSTALLATION, START, make_database, project
+from tests.helpers import INSTALLATION, START, make_database, project, wait_until
 from tests.intake import Pool, Service, serving
 
 
@@ -218,7 +218,8 @@ async def acknowledged_and_kept(service: Service, database: str) -> tuple[set[UU
     # Two, for within one transaction pg_stat_activity stays as it was first seen.
     locker, killer = await asyncpg.connect(database), await asyncpg.connect(database)
     for _ in range(3):
-        await asyncio.sleep(0.2)
+        before = len(acknowledged)
+        await wait_until(lambda: len(acknowledged) > before + 20, what="some load")  # noqa: B023 - called at once
         # The lock holds commits back until they are given up: their sessions die again and again.
         async with locker.transaction():
             await locker.execute("lock table inbox in access exclusive mode")

@@ -10,13 +10,11 @@ from reviewbot.llm.base import ChangedFile, Fragment
 from reviewbot.llm.rules import credentials, hidden, leftovers
 from reviewbot.llm.rules.model import Check, Clock, Hit
 
-CLOCK = Clock(file_seconds=600, total_seconds=600)
-
 
 def hits(check: Check, text: str, path: str = "src/a.py") -> list[Hit]:
     lines = tuple(text.split("\n"))
     file = ChangedFile(path=path, fragments=(Fragment(1, lines),), added=frozenset(range(1, len(lines) + 1)))
-    return list(check(file, CLOCK))
+    return list(check(file, Clock(file_seconds=600, total_seconds=600)))
 
 
 @pytest.mark.parametrize(
