@@ -19,10 +19,10 @@ PIP_KEPT := PIP_CACHE_DIR PIP_CERT PIP_CLIENT_CERT PIP_CONFIG_FILE PIP_DEFAULT_T
   PIP_INDEX_URL PIP_KEYRING_PROVIDER PIP_NO_CACHE_DIR PIP_NO_INDEX PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_TRUSTED_HOST
 unexport PYTHONHOME PYTHONPATH $(filter-out $(PIP_KEPT) PIP_KEPT,$(filter PIP_%,$(.VARIABLES)))
 
-.PHONY: help install test lint bench demo lock clean
+.PHONY: help install test lint bench bench-peers demo lock clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## *\(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 install: $(VENV)/.project  ## .venv with the pinned dependencies and bin/reviewbot (PYTHON=python3.13 picks the Python)
 
@@ -38,6 +38,9 @@ lint: install  ## format, lint, types and floors
 bench: install  ## measure; writes bench.json
 	$(BIN)/python -m tests.bench
 
+bench-peers: install  ## measure beside other queues, logs and servers; writes bench-peers.json and growth.svg
+	$(BIN)/python -m tests.bench.beside $(if $(ONLY),--only $(ONLY)) $(if $(filter-out 0,$(QUICK)),--quick)
+
 demo: install  ## review a real pull request on this machine (REPO=path RANGE=a..b ONCE=1)
 	@$(BIN)/reviewbot demo $(if $(REPO),--repo '$(REPO)') $(if $(RANGE),--range '$(RANGE)') $(if $(filter-out 0,$(ONCE)),--once)
 
@@ -49,7 +52,7 @@ lock:  ## pin anew what pyproject.toml asks for (UPGRADE=1: all to the newest)
 	  --constraint - --extra embedded --group dev $(if $(filter-out 0,$(UPGRADE)),--upgrade) --output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv and everything else that was made
-	rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench.json build dist
+	rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench.json bench-peers.json growth.svg build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A new lock makes a new .venv, so that nothing stays in it that is no longer asked for.

@@ -27,8 +27,8 @@ async def measure(ground: Ground) -> None:
     async with ground.pool() as pool, ground.pool() as other:
         log = Log(pool)
         for number in range(ground.sizes.rounds):
-            ours.append(await _append(log, ground.sizes.appends))
-            bare.append(await _insert(other, ground.sizes.appends, number))
+            ours.append(await append_rate(log, ground.sizes.appends))
+            bare.append(await insert_rate(other, ground.sizes.appends, number))
             ratios.append(ours[-1] / bare[-1])
         await log.close()
     ground.figures.add("append_per_s", "events/s", ours)
@@ -36,7 +36,7 @@ async def measure(ground: Ground) -> None:
     ground.figures.add("append_ratio", "of bare batched inserts", ratios)
 
 
-async def _append(log: Log, events: int) -> float:
+async def append_rate(log: Log, events: int) -> float:
     each = events // CALLERS
 
     async def caller() -> None:
@@ -49,7 +49,7 @@ async def _append(log: Log, events: int) -> float:
     return each * CALLERS / (time.perf_counter() - began)
 
 
-async def _insert(pool: Pool, events: int, number: int) -> float:
+async def insert_rate(pool: Pool, events: int, number: int) -> float:
     """The same rows in batches of as many, one durable commit each, without order, judge or queue."""
     began = time.perf_counter()
     async with pool.acquire() as connection:

@@ -24,15 +24,10 @@ async def measure(ground: Ground) -> None:
     """claim_p50_ms, claim_p99_ms, and claim_violations over many claims by several workers at once."""
     sizes = ground.sizes
     async with ground.database() as url:
-        owner = await connect(url)
-        fill = Path(__file__).with_name("many_jobs.sql").read_text("utf-8")
-        await owner.execute(fill, sizes.claim_jobs, sizes.claim_installations, timeout=900)
-        for table in ("jobs", "installations"):
-            await owner.execute(f"vacuum analyze {table}", timeout=600)
-        await owner.close()
+        await fill_jobs(url, sizes.claim_jobs, sizes.claim_installations)
         async with ground.pool_on(url) as pool:
             timed = min(TIMED, sizes.claim_installations // SLOTS // 2)
-            taken = await _time(pool, timed)
+            taken = await time_claims(pool, timed)
             violations = await _watch(pool, sizes.claims)
             assert await read.drift(pool) == 0
     ground.figures.add("claim_p50_ms", "ms", [percentile(taken, 50)])
@@ -40,12 +35,22 @@ async def measure(ground: Ground) -> None:
     ground.figures.add("claim_violations", "claims", [violations])
 
 
+async def fill_jobs(url: str, jobs: int, installations: int) -> None:
+    """The job table alone, without a log."""
+    owner = await connect(url)
+    table = Path(__file__).with_name("many_jobs.sql").read_text("utf-8")
+    await owner.execute(table, jobs, installations, timeout=900)
+    for name in ("jobs", "installations"):
+        await owner.execute(f"vacuum analyze {name}", timeout=600)
+    await owner.close()
+
+
 async def _claim(pool: Pool, worker: read.Worker) -> list[tuple[UUID, int]]:
     jobs = await read.claim(pool, worker, slots=SLOTS, limit=HOUR, per_installation=1, provider="rules")
     return [(job.job, job.installation) for job in jobs]
 
 
-async def _time(pool: Pool, rounds: int) -> list[float]:
+async def time_claims(pool: Pool, rounds: int) -> list[float]:
     """Milliseconds of each claim; what was claimed is ended in between, so that the limits stay free."""
     worker, taken = read.Worker(uuid4(), "bench"), []
     await _end(pool, await _claim(pool, worker))  # prepares the statement

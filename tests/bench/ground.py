@@ -101,21 +101,26 @@ class Ground:
             raise RuntimeError(f"{', '.join(off)} must be on")
 
     @contextlib.asynccontextmanager
-    async def database(self) -> AsyncIterator[str]:
-        """The URL of a fresh, migrated database with empty projections."""
+    async def empty(self) -> AsyncIterator[str]:
+        """The URL of a fresh database with nothing in it."""
         name = f"bench_{uuid4().hex}"
         admin = await connect(self._url)
         try:
             await admin.execute(f"create database {name}")
-            url = self._url.replace("/postgres?", f"/{name}?")
+            yield self._url.replace("/postgres?", f"/{name}?")
+            await admin.execute(f"drop database {name} with (force)")
+        finally:
+            await admin.close()
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The URL of a fresh, migrated database with empty projections."""
+        async with self.empty() as url:
             owner = await connect(url)
             await migrate(owner)
             await owner.close()
             await prepare(url, ALL)
             yield url
-            await admin.execute(f"drop database {name} with (force)")
-        finally:
-            await admin.close()
 
     @contextlib.asynccontextmanager
     async def pool(self, size: int = 8) -> AsyncIterator[Pool]:

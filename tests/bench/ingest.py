@@ -21,18 +21,23 @@ from tests.bench.ground import Ground
 CONNECTIONS = 64
 SECRET = b"a secret for the benchmark alone"
 SIZE = 8_000  # bytes of a body
+OURS = ("-m", "tests.bench.ingest_process")
 
 
 async def measure(ground: Ground) -> None:
     """ingest_per_s, ingest_p99_ms and ingest_ratio, the two servers in alternation."""
     rates, tails, limits, ratios = [], [], [], []
-    async with ground.database() as url, _server(url, "store") as stores, _server(url, "discard") as discards:
+    async with (
+        ground.database() as url,
+        server(*OURS, url, "store") as stores,
+        server(*OURS, url, "discard") as discards,
+    ):
         numbers = iter(range(1, 1 << 30))
-        await _load(discards, 0.5, numbers)
-        await _load(stores, 0.5, numbers)
+        await load(discards, 0.5, numbers)
+        await load(stores, 0.5, numbers)
         for _ in range(ground.sizes.rounds):
-            rate, tail = await _load(stores, ground.sizes.seconds, numbers)
-            limit, _ = await _load(discards, ground.sizes.seconds, numbers)
+            rate, tail = await load(stores, ground.sizes.seconds, numbers)
+            limit, _ = await load(discards, ground.sizes.seconds, numbers)
             rates.append(rate)
             tails.append(tail)
             limits.append(limit)
@@ -44,10 +49,9 @@ async def measure(ground: Ground) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(url: str, mode: str) -> AsyncIterator[int]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.ingest_process", url, mode, stdout=asyncio.subprocess.PIPE
-    )
+async def server(*command: str) -> AsyncIterator[int]:
+    """The port of a server that this Python runs as `command` says, and that prints its port first."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
         yield int(await process.stdout.readline())
@@ -56,7 +60,7 @@ async def _server(url: str, mode: str) -> AsyncIterator[int]:
         await process.wait()
 
 
-async def _load(port: int, seconds: float, numbers: Iterator[int]) -> tuple[float, float]:
+async def load(port: int, seconds: float, numbers: Iterator[int]) -> tuple[float, float]:
     """Deliveries per second and the 99th percentile of their answers in ms, for so many seconds."""
     taken: list[float] = []
     end = time.perf_counter() + seconds

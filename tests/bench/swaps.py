@@ -36,7 +36,7 @@ async def measure(ground: Ground) -> None:
         async with service.at_work():
             await asyncio.sleep(ground.sizes.seconds)
             began, before = time.perf_counter(), service.appended
-            pauses = [(await rebuild_aside(url))[3] for _ in range(ground.sizes.rounds)]
+            pauses = [(await rebuild_aside(url)).pause for _ in range(ground.sizes.rounds)]
             rate = (service.appended - before) / (time.perf_counter() - began)
         differences = (await compare(url, Jobs())).differences
         for difference in differences:

@@ -16,6 +16,9 @@ from packaging.utils import canonicalize_name
 from tests.house.tree import PACKAGES, files, read
 
 OURS = {*PACKAGES, "tests"}
+# Other people's code, and the scripts that `make bench-peers` runs with packages of their own.
+PEERS = "tests/bench/peers/"
+NOT_OURS_TO_RUN = ("tests/samples/", PEERS)
 # Asked for so that another one works, never imported by name.
 NEVER_IMPORTED: set[str] = set()
 
@@ -44,7 +47,7 @@ def distributions_by_package() -> dict[str, set[str]]:
 def imported_in(*folders: str) -> dict[str, str]:
     """Package -> one file that imports it."""
     paths = [path for path in files() if path.endswith(".py") and path.split("/")[0] in folders]
-    kept = (path for path in paths if not path.startswith("tests/samples/"))
+    kept = (path for path in paths if not path.startswith(NOT_OURS_TO_RUN))
     return {package: path for path in kept for package in imported(read(path))}
 
 
@@ -73,6 +76,15 @@ def test_what_the_packages_import_is_asked_for_by_name() -> None:
 
 def test_what_the_tests_import_is_asked_for_by_name() -> None:
     assert not_asked_for(imported_in("tests"), to_run() | names(project()["dependency-groups"]["dev"])) == {}
+
+
+def test_what_the_peers_of_the_benchmark_import_is_pinned_beside_them_or_comes_with_us() -> None:
+    beside = [path for path in files() if path.startswith(PEERS) and path.endswith(".py")]
+    siblings = {path.removeprefix(PEERS).removesuffix(".py") for path in beside}
+    pinned = [line for line in read(PEERS + "requirements.txt").splitlines() if not line.startswith("#")]
+    assert all("==" in line for line in pinned)
+    packages = {package for path in beside for package in imported(read(path))}
+    assert packages - siblings <= {name.replace("-", "_") for name in names(pinned)} | {"aiohttp"}
 
 
 def test_what_is_asked_for_to_run_is_imported() -> None:
