@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import structlog
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 
 from projections.jobs import read
 from projections.jobs.rows import OPEN, Job
@@ -121,7 +121,9 @@ class Keeper:
         return True
 
     def _wait_longer(self, job: Job, error: Exception) -> None:
-        last = self._waiting.get(job.job, (0.0, BACKOFF_SECONDS[0] / 2))[1]
+        shortest = BACKOFF_SECONDS[0] / 2
+        # A database that is away is no trouble of this job's, and comes back for all at once.
+        last = shortest if isinstance(error, OperationalError) else self._waiting.get(job.job, (0.0, shortest))[1]
         asked = error.retry_after or 0.0 if isinstance(error, RetryableError) else 0.0
         wait = min(max(last * 2, asked), BACKOFF_SECONDS[1])
         self._waiting[job.job] = (time.monotonic() + wait, wait)

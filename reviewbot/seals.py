@@ -6,6 +6,7 @@ import asyncpg
 
 from reviewbot.config import SealSettings
 from reviewbot.metrics import Metrics
+from schema.log import as_persistence_errors
 from schema.notes import Checkpoint, from_base64
 from schema.outside import Copies, Keys
 from schema.processes import Processes
@@ -35,6 +36,7 @@ def make_sealer(
 
 
 async def newest_seal(pool: asyncpg.Pool[asyncpg.Record]) -> str | None:
-    """size:root of the newest checkpoint, for people; None before the first."""
-    row = await pool.fetchrow(load("schema.queries", "newest_tree_head"))
+    """size:root of the newest checkpoint, for people; None before the first. Raises OperationalError."""
+    with as_persistence_errors():
+        row = await pool.fetchrow(load("schema.queries", "newest_tree_head"))
     return Checkpoint("", row["size"], row["root"]).brief if row else None

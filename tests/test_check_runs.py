@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from eventsourcing.persistence import OperationalError
 
 from projections.jobs.rows import Job
 from reviewbot import check_runs
@@ -330,6 +331,25 @@ async def test_a_failing_run_is_tried_less_and_less_often_but_always_again(world
         keeper._waiting[job] = (time.monotonic(), wait)
         waits.append(wait)
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+async def test_a_database_that_was_away_does_not_make_a_run_wait_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await world.request()
+    keeper = world.keeper()
+
+    async def away(*_: object) -> int:
+        raise OperationalError("the database did not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.log, "append", away)
+        for _ in range(4):
+            await step(world, keeper)
+            assert keeper._waiting[job][1] == 2
+            keeper._waiting[job] = (time.monotonic(), 2)
+    await step(world, keeper)
+    assert shown(world) == [("queued", None)]
 
 
 async def test_a_run_that_must_wait_is_not_asked_for_before_its_time(world: World) -> None:
