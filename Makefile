@@ -22,7 +22,7 @@ unexport PYTHONHOME PYTHONPATH $(filter-out $(PIP_KEPT) PIP_KEPT,$(filter PIP_%,
 .PHONY: help install test lint bench bench-peers demo lock clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
 
 install: $(VENV)/.project  ## .venv with the pinned dependencies and bin/reviewbot (PYTHON=python3.13 picks the Python)
 
@@ -38,7 +38,7 @@ lint: install  ## format, lint, types and floors
 bench: install  ## measure; writes bench.json
 	$(BIN)/python -m tests.bench
 
-bench-peers: install  ## measure beside other queues, logs and servers; writes bench-peers.json and growth.svg
+bench-peers: install  ## measure beside other queues, logs and servers (ONLY=queues, QUICK=1); writes bench-peers.json, growth.svg
 	$(BIN)/python -m tests.bench.beside $(if $(ONLY),--only $(ONLY)) $(if $(filter-out 0,$(QUICK)),--quick)
 
 demo: install  ## review a real pull request on this machine (REPO=path RANGE=a..b ONCE=1)

@@ -122,6 +122,11 @@ def test_demo_hands_its_variables_to_the_command(machine: Path, variables: list[
     assert " ".join(last.split()) == command
 
 
+def test_a_part_of_the_comparison_is_run_alone(machine: Path) -> None:
+    last = make(machine, "--just-print", "bench-peers", "ONLY=logs growth", "QUICK=1").stdout.splitlines()[-1]
+    assert last.split() == ".venv/bin/python -m tests.bench.beside --only logs growth --quick".split()
+
+
 def test_tests_run_last_so_that_their_closing_line_is_the_last(machine: Path) -> None:
     printed = make(machine, "--just-print", "test").stdout.splitlines()
     assert printed[-1].startswith(".venv/bin/pytest")

@@ -55,14 +55,18 @@ async def measure(place: Place) -> list[Curve]:
         Curve("rebuild", "events/s", []),
     )
     for rows in place.scale.sizes:
-        say(f"growth: {rows:,} rows ...")
-        claims.points.append(Point(rows, await _claims(place, rows)))
+        _add(claims, rows, await _claims(place, rows))
         appended, rebuilt = await _log(place, rows)
-        appends.points.append(Point(rows, appended))
+        _add(appends, rows, appended)
         if rows <= place.scale.largest:
-            rebuilds.points.append(Point(rows, rebuilt))
-            queries.points.append(Point(rows, await _queries(place, rows)))
+            _add(rebuilds, rows, rebuilt)
+            _add(queries, rows, await _queries(place, rows))
     return [claims, appends, queries, rebuilds]
+
+
+def _add(curve: Curve, rows: int, values: Sequence[float]) -> None:
+    curve.points.append(Point(rows, values))
+    say(f"growth, {rows:,} rows: {curve.title} {spread(values)} {curve.unit}")
 
 
 def table(curves: Sequence[Curve]) -> str:
