@@ -96,7 +96,7 @@ def show_events(*, oldest_first: bool, limit: int | None, form: Format, **parts:
     run(command)
 
 
-@audit.command(name="history")
+@audit.command(name="history", short_help="The story of a job or pull request, in order.")
 @click.argument("what", metavar="JOB|OWNER/REPO#NUMBER")
 @click.option("--at", metavar="WHEN", help="As it stood then: 2h ago as 2h, an ISO time, or a position.")
 @_format
@@ -143,7 +143,7 @@ def tell_why(what: str, head: str | None, as_json: bool) -> None:
     run(command)
 
 
-@audit.command(name="failures")
+@audit.command(name="failures", short_help="What failed lately, by code, and what to do.")
 @_since
 @_until
 @_format
@@ -173,7 +173,7 @@ def show_failures(since: str | None, until: str | None, form: Format) -> None:
     run(command)
 
 
-@audit.command(name="stats")
+@audit.command(name="stats", short_help="Reviews by day and repository: count, time, cost.")
 @_repository
 @_since
 @_until

@@ -98,7 +98,7 @@ def config_command(check: config.Role | None) -> None:
     run(command)
 
 
-@main.command()
+@main.command(short_help="Review a local change before it is pushed.")
 @click.argument("revisions", metavar="[RANGE]", required=False)
 @click.option(
     "--repo",
@@ -160,7 +160,7 @@ def _show_review(found: local.LocalReview, form: Format) -> None:
             terminal.print_review(found, Console())
 
 
-@main.command()
+@main.command(short_help="See a pull request reviewed on this machine alone.")
 @click.option(
     "--repo",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -185,7 +185,7 @@ def demo(repo: Path, revisions: str | None, once: bool, port: int) -> None:
     run(command)
 
 
-@main.command()
+@main.command(short_help="A GitHub of your own over local repositories.")
 @click.option("--port", type=int, default=0, show_default="any free one")
 @click.option(
     "--repo",
@@ -263,7 +263,7 @@ def deliveries() -> None:
     """What GitHub sent, and whether all of it arrived."""
 
 
-@deliveries.command(name="recover")
+@deliveries.command(name="recover", short_help="Ask GitHub again for deliveries that are missing.")
 @click.option("--sweep/--no-sweep", default=True, help="Also look at every open pull request.", show_default=True)
 def deliveries_recover(sweep: bool) -> None:
     """Ask GitHub again for every delivery that failed or is missing, and find heads that nobody reviews.
@@ -284,7 +284,7 @@ def deliveries_recover(sweep: bool) -> None:
     run(command)
 
 
-@deliveries.command(name="status")
+@deliveries.command(name="status", short_help="Every head by what became of it.")
 def deliveries_status() -> None:
     """Every head that the log knows by what became of it, and how the recovery stands.
 

@@ -38,7 +38,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-@click.command(name="jobs")
+@click.command(name="jobs", short_help="Review jobs, as they are or as they were.")
 @click.option("--repository", metavar="OWNER/NAME", help="By any name that it ever had.")
 @click.option("--pull-request", type=click.IntRange(1, 2**31 - 1), metavar="NUMBER", help="Of that repository.")
 @click.option("--head", metavar="SHA", help="The first digits are enough.")

@@ -104,7 +104,7 @@ def told(found: Sequence[Wrapping], keyring: Keyring) -> list[str]:
     return lines if found else [*lines, "There are no data keys yet."]
 
 
-@click.command(name="erase")
+@click.command(name="erase", short_help="Make an installation's texts unreadable for ever.")
 @click.argument("installation", type=click.IntRange(0, 2**63 - 1), required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--again", is_flag=True, help="Destroy every key that ERASURE_FILE lists and a backup brought back.")

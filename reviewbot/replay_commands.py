@@ -53,7 +53,7 @@ class Patterns(click.ParamType[str]):
         return str(value)
 
 
-@click.command(name="replay")
+@click.command(name="replay", short_help="Make a posted review again, calling nobody.")
 @click.argument("job", type=click.UUID, required=False)
 @click.option("--since", metavar="TIME", help="Instead of one JOB: every review made since, e.g. 30d or 2026-01-31.")
 @click.option("--repository", metavar="OWNER/NAME", help="With --since: of this repository alone.")

@@ -36,7 +36,7 @@ KEPT = click.option(
 )
 
 
-@click.command(name="verify")
+@click.command(name="verify", short_help="Check that the log is what was sealed.")
 @KEPT
 @click.option(
     "--restored", is_flag=True, help="The log comes from a backup: what it lacks at its end is told, and is no fault."
@@ -77,7 +77,7 @@ def seal() -> None:
     """What becomes of the seal of the log."""
 
 
-@seal.command(name="adopt")
+@seal.command(name="adopt", short_help="Go on with a log restored from a backup.")
 @click.argument("reason")
 @KEPT
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -62,7 +62,7 @@ def create(name: str, expires: timedelta | None) -> None:
     run(command)
 
 
-@group.command(name="list")
+@group.command(name="list", short_help="All tokens: made, last used, and until when.")
 def list_all() -> None:
     """All tokens by name: when each was made and last used, and until when it opens the API."""
 

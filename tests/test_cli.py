@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft4Validator
@@ -28,20 +30,14 @@ def load(path):
 def find(cursor, name):
     cursor.execute("select * from items where name = '%s'" % name)
 """
-COMMANDS = (
-    "",
-    "serve",
-    "config",
-    "review",
-    "demo",
-    "standin",
-    "replay",
-    "rebuild",
-    "audit",
-    "audit history",
-    "tokens",
-    "tokens create",
-)
+
+
+def every(command: click.Command, path: str = "") -> Iterator[str]:
+    """The words that lead to a command and to all below it."""
+    yield path
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from every(below, f"{path} {name}".strip())
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +46,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("GITHUB_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "DATABASE_URL", "PROVIDER", "LLM_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 def call(*arguments: str) -> Result:
@@ -83,11 +79,13 @@ def repository(tmp_path: Path) -> Path:
 # --- help and configuration -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", list(every(main)))
 def test_every_command_explains_itself_within_the_width(command: str) -> None:
     result = call(*command.split(), "--help")
     assert result.exit_code == 0
-    assert max(map(len, result.output.splitlines())) <= 100
+    assert max(map(len, result.output.splitlines())) <= 80
+    listed = result.output.partition("\nCommands:\n")[2]
+    assert "..." not in listed, "a sentence is cut off: give the command a short_help"
     usage, _, said = result.output.partition("\n\n")
     assert usage.startswith("Usage:")
     assert said.partition("\n\n")[0].rstrip().endswith(".")
