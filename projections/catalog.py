@@ -5,5 +5,6 @@ from __future__ import annotations
 from projections.base import Projection
 from projections.jobs.project import Jobs
 from projections.trail.project import Trail
+from projections.usage.project import Usage
 
-ALL: tuple[Projection, ...] = (Jobs(), Trail())
+ALL: tuple[Projection, ...] = (Jobs(), Trail(), Usage())

@@ -228,6 +228,7 @@ class Service:
                 max_output_tokens=settings.provider.max_output_tokens,
                 max_attempts=settings.max_attempts,
                 secrets=settings.secrets(),
+                prices=settings.provider.prices,
                 version=our_version(),
             ),
             self.metrics,

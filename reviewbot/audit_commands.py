@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from reviewbot.audit.history import Links, story_of_job, story_of_pull, summarie
 from reviewbot.audit.select import stream
 from reviewbot.audit.shapes import Event
 from reviewbot.audit.shapes import event as shape
-from reviewbot.audit.stats import stats
+from reviewbot.audit.stats import Day, stats
 from reviewbot.audit.why import Limits, known, why
 from reviewbot.commands import run
 from reviewbot.config import Settings
@@ -116,7 +117,7 @@ def tell_history(what: str, at: str | None, form: Format) -> None:
                 click.echo(_event_line(event, form))
             if form == "table":
                 click.echo()
-                for line in summaries(events, Links.of(settings.github.api_url)):
+                for line in summaries(events, Links.of(settings.github.api_url), settings.provider.prices):
                     click.echo(formats.one_line(line))
 
     run(command)
@@ -179,22 +180,29 @@ def show_failures(since: str | None, until: str | None, form: Format) -> None:
 @_until
 @_format
 def show_stats(repository: str | None, since: str | None, until: str | None, form: Format) -> None:
-    """Reviews by day and repository in the last seven days, or the time given: how many, how long, what they cost."""
+    """Reviews by day, repository and installation in the last seven days, or the time given, and what they cost."""
 
     async def command() -> None:
         asked = _filter(repository=repository, since=since or USUAL_DAYS, until=until)
-        async with ground() as (pool, _):
-            found = await stats(pool, asked)
-        if not found:
-            click.echo("No review ended in that time.", err=True)
-        if form != "table":
-            _print_rows(found, form)
-        elif found:
-            heading = [name.replace("_", " ") for name in found[0].__struct_fields__]
-            for line in formats.table(heading, [msgspec.structs.astuple(day) for day in found]):
+        async with ground() as (pool, settings):
+            found = await stats(pool, asked, settings.provider.prices)
+        days = found.days
+        if not days:
+            click.echo("No review ended in that time, and no model was asked.", err=True)
+        elif form == "table":
+            heading = [name.replace("_", " ") for name in Day.__struct_fields__]
+            for line in formats.table(heading, [_to_four_digits(day) for day in days]):
                 click.echo(line)
+        if form != "table":
+            _print_rows(days, form)
+        if found.priced_now:
+            click.echo(f"{found.priced_now:,} calls were recorded without a price: priced by today's list.", err=True)
 
     run(command)
+
+
+def _to_four_digits(day: Day) -> list[object]:
+    return [round(cell, 4) if isinstance(cell, Decimal) else cell for cell in msgspec.structs.astuple(day)]
 
 
 @contextlib.asynccontextmanager

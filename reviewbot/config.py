@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 import socket
@@ -14,11 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import platformdirs
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from reviewbot.errors import ConfigError
+from reviewbot.pem import BadPem, private_key
+from reviewbot.prices import BadPrices, Rate, parse_rates
 from reviewbot.variables import SHORTEST_SECRET, VARIABLES, LogFormat, LogLevel, ProviderName
 from schema.keys import KEY_BYTES
 from schema.notes import SEED_BYTES, NoteError, Verifier, checked_name, from_base64
@@ -72,6 +69,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float
     max_output_tokens: int
     context_tokens: int
+    prices: tuple[Rate, ...]  # the operator's own
 
 
 class GitHubSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,33 +281,11 @@ def _webhook_secrets(read: _Reader) -> tuple[Secret, ...]:
 
 def _private_key(read: _Reader) -> Secret | None:
     text = read.text("GITHUB_PRIVATE_KEY")
-    if not text:
-        return None
     try:
-        pem = _pem(text)
-        key = load_pem_private_key(pem.encode(), password=None)
-    except OSError as error:
-        read.fault("GITHUB_PRIVATE_KEY", f"names a file that cannot be read ({error.strerror})")
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: the key is locked with a password
-        read.fault("GITHUB_PRIVATE_KEY", "holds no private key that can be read: give the PEM file that GitHub made")
-    else:
-        if isinstance(key, RSAPrivateKey):
-            return Secret(pem)
-        read.fault("GITHUB_PRIVATE_KEY", "holds a key that is not RSA: give the PEM file that GitHub made")
+        return Secret(private_key(text)) if text else None
+    except BadPem as error:
+        read.fault("GITHUB_PRIVATE_KEY", str(error))
     return None
-
-
-def _pem(text: str) -> str:
-    """The PEM text that a variable means. Raises OSError for a file, ValueError for what is none of the three."""
-    if "-----BEGIN" in text:
-        return text.replace("\\n", "\n")
-    path = Path(text).expanduser()
-    if text.startswith(("/", "~", ".")) or text.endswith(".pem") or (len(text) < 256 and path.is_file()):
-        return path.read_text(encoding="ascii")
-    try:
-        return base64.b64decode("".join(text.split()), validate=True).decode("ascii")
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
 
 
 def _provider(read: _Reader) -> ProviderSettings:
@@ -332,7 +308,16 @@ def _provider(read: _Reader) -> ProviderSettings:
         timeout_seconds=read.number("LLM_TIMEOUT_MS") / 1000,
         max_output_tokens=read.number("LLM_MAX_OUTPUT_TOKENS"),
         context_tokens=read.number("LLM_CONTEXT_TOKENS"),
+        prices=_prices(read),
     )
+
+
+def _prices(read: _Reader) -> tuple[Rate, ...]:
+    try:
+        return parse_rates(read.text("MODEL_PRICES"))
+    except BadPrices as error:
+        read.fault("MODEL_PRICES", str(error))
+    return ()
 
 
 def _provider_name(read: _Reader) -> ProviderName:

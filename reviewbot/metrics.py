@@ -183,6 +183,18 @@ class Metrics:
             ["provider", "model", "kind"],  # kind: input, cached_input, output
             registry=self.registry,
         )
+        self.cost_usd = Counter(
+            "reviewbot_cost_usd_total",
+            "What model calls cost, in US dollars.",
+            ["provider", "model"],
+            registry=self.registry,
+        )
+        self.calls_unpriced = Counter(
+            "reviewbot_unpriced_calls_total",
+            "Answers of models without a known price: they are missing in the cost.",
+            ["provider", "model"],
+            registry=self.registry,
+        )
         self.model_seconds = Histogram(
             "reviewbot_model_latency_seconds",
             "How long model calls took.",

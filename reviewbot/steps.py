@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -17,6 +18,7 @@ from reviewbot.github.models import Pull
 from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.metrics import Metrics
 from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
+from reviewbot.prices import Cost, Rate, cost, written
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
 from reviewbot.render import check_running
@@ -40,6 +42,7 @@ class StepSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int = 8_192
     max_attempts: int = 3
     secrets: tuple[str, ...] = ()
+    prices: tuple[Rate, ...] = ()  # the operator's own
     version: str = "unknown"  # of ReviewBot
 
 
@@ -155,7 +158,7 @@ class Steps:
             max_output_tokens=settings.max_output_tokens,
         )
         found = await self._gather(client, story, under)
-        ledger = LogLedger(self._vault, story, self._metrics)
+        ledger = LogLedger(self._vault, story, self._metrics, settings.prices)
         answers = await self._ask(client, story, pull, found, ledger, under)
         last = story.job.attempt >= settings.max_attempts
         withhold = partial(leaking, secrets=settings.secrets)
@@ -239,8 +242,8 @@ class LogLedger:
     `prompts` are the digests of those that an answer was wanted to, in order.
     """
 
-    def __init__(self, vault: Vault, story: Story, metrics: Metrics) -> None:
-        self._vault, self._story, self._metrics = vault, story, metrics
+    def __init__(self, vault: Vault, story: Story, metrics: Metrics, prices: Sequence[Rate] = ()) -> None:
+        self._vault, self._story, self._metrics, self._prices = vault, story, metrics, prices
         self.prompts: list[str] = []
         self._prompt = ""  # digest of the prompt that is out
         self._model = ""  # as configured, which unlike the reported one has few values
@@ -280,6 +283,7 @@ class LogLedger:
         raw = await self._vault.pack(
             self._story.row.installation, "answer", answer.text.encode("utf-8", "surrogatepass")
         )
+        paid = self._paid(answer)
         fact = e.AnswerReceived(
             call=self._story.job.calls,
             provider=answer.provider,
@@ -293,8 +297,28 @@ class LogLedger:
             latency_ms=answer.latency_ms,
             request_id=answer.request_id,
             structured=answer.structured,
+            cost_usd=None if paid.usd is None else written(paid.usd),
+            price_table=paid.table,
         )
         await self._story.record(fact, [raw])
+
+    def _paid(self, answer: Answer) -> Cost:
+        usage = answer.usage
+        paid = cost(
+            answer.provider,
+            (answer.model, self._model),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            at=datetime.now(UTC),
+            own=self._prices,
+        )
+        labels = (answer.provider, self._model)
+        if paid.usd is None:
+            self._metrics.calls_unpriced.labels(*labels).inc()
+        else:
+            self._metrics.cost_usd.labels(*labels).inc(float(paid.usd))
+        return paid
 
     async def unanswered(self, prompt: Prompt, provider: Provider, error: Exception) -> None:
         seconds = time.monotonic() - self._asked_at

@@ -118,6 +118,11 @@ VARIABLES = (
         computed="the provider's default",
         meaning="How many tokens prompt and answer may have together.",
     ),
+    Variable(
+        name="MODEL_PRICES",
+        computed="the vendors' list prices",
+        meaning="Your own prices, as MODEL=INPUT/OUTPUT;... in US dollars per million tokens.",
+    ),
     _number("CONCURRENCY", 3, 1, 1_000, "Reviews at a time in one worker process."),
     _number("CONCURRENCY_PER_INSTALLATION", 1, 1, 1_000, "Reviews at a time for one installation, over all workers."),
     _number("MAX_ATTEMPTS", 3, 1, 100, "How often a review is tried before it fails for good."),

@@ -122,6 +122,8 @@ class AnswerReceived(Fact, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: int = 0
     request_id: str | None = None
     structured: bool = True  # False: the endpoint refused the schema and was asked in words
+    cost_usd: str | None = None  # a decimal number; None: no price of the model was known
+    price_table: str | None = None  # by which it was priced; None: recorded by a version that did not price
 
 
 class ModelCallFailed(Fact, frozen=True, kw_only=True, omit_defaults=True):

@@ -241,3 +241,10 @@ def test_every_variable_that_is_described_has_an_effect() -> None:
 def test_every_default_that_is_described_is_the_one_in_force() -> None:
     written_out = {variable.name: variable.default for variable in VARIABLES if variable.default}
     assert load(COMPLETE | written_out) == load(COMPLETE)
+
+
+def test_the_operators_prices_are_read_and_a_fault_in_them_is_named() -> None:
+    (rate,) = load({**COMPLETE, "MODEL_PRICES": "mine=0.5/1.5"}).provider.prices
+    assert (rate.model, str(rate.input_usd), str(rate.output_usd)) == ("mine", "0.5", "1.5")
+    (fault,) = faults({**COMPLETE, "MODEL_PRICES": "mine=cheap"})
+    assert fault.startswith("MODEL_PRICES holds 'mine=cheap'")

@@ -17,6 +17,7 @@ from reviewbot.errors import (
     ProviderUnavailable,
     ReviewBotError,
 )
+from reviewbot.prices import parse_rates
 from reviewbot.publisher import Plan
 from reviewbot.review import ReviewJob, job_id
 from reviewbot.story import FenceLost, NotWanted, Story
@@ -73,6 +74,27 @@ async def test_the_prompt_the_answer_and_the_plan_are_kept_as_they_were(world: W
     assert await world.vault.read_artifact(INSTALLATION, received.answer) == says(finding()).encode()
     plan = msgspec.json.decode(await world.vault.read_artifact(INSTALLATION, prepared.plan), type=Plan)
     assert plan.body == visible(world.standin)[0].body
+
+
+async def test_what_an_answer_cost_is_recorded_with_it_and_counted(world: World) -> None:
+    job = await world.request()
+    story = await claimed(world)
+    await story.load()
+    await world.steps(prices=parse_rates("fake-1=3/15")).review(story)
+    (received,) = [fact for fact in await world.facts(job) if isinstance(fact, e.AnswerReceived)]
+    assert (received.cost_usd, received.price_table) == ("0.0045", "MODEL_PRICES")
+    value = world.metrics.registry.get_sample_value
+    assert value("reviewbot_cost_usd_total", {"provider": "fake", "model": "fake-1"}) == pytest.approx(0.0045)
+
+
+async def test_an_answer_without_a_known_price_is_counted_as_such(world: World) -> None:
+    job = await world.request()
+    await run(world, await claimed(world))
+    (received,) = [fact for fact in await world.facts(job) if isinstance(fact, e.AnswerReceived)]
+    assert received.cost_usd is None
+    assert (received.price_table or "").startswith("genai-prices ")
+    value = world.metrics.registry.get_sample_value
+    assert value("reviewbot_unpriced_calls_total", {"provider": "fake", "model": "fake-1"}) == 1
 
 
 async def test_all_that_decides_a_review_besides_the_stored_bytes_is_in_the_log(world: World) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -50,7 +51,10 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[
     """Lines of columns as wide as their widest cell; numbers stand on the right."""
     cells = [list(heading), *([one_line(_cell(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(heading))]
-    right = [bool(rows) and all(isinstance(row[n], int | float | None) for row in rows) for n in range(len(heading))]
+    right = [
+        bool(rows) and all(isinstance(row[n], int | float | Decimal | None) for row in rows)
+        for n in range(len(heading))
+    ]
     for row in cells:
         aligned = (
             cell.rjust(width) if is_right else cell.ljust(width)
@@ -77,5 +81,7 @@ def _cell(value: object) -> str:
             return bytes(value).decode()
         case float():
             return f"{value:.1f}"
+        case Decimal():
+            return f"{value:f}"
         case _:
             return str(value)

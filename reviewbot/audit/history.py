@@ -14,6 +14,8 @@ from projections.jobs import read
 from reviewbot.audit.filters import Filter, Moment
 from reviewbot.audit.select import repositories, stream
 from reviewbot.audit.shapes import readable
+from reviewbot.audit.spending import Spent, calls_of
+from reviewbot.prices import Rate
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import Recorded
@@ -69,8 +71,8 @@ class Links(msgspec.Struct, frozen=True):
         return f"{self.web}/{repository}/runs/{check_run}"
 
 
-def summaries(events: Sequence[Recorded], links: Links) -> Iterator[str]:
-    """What each job in the story came to: time, calls, tokens, links."""
+def summaries(events: Sequence[Recorded], links: Links, own: Sequence[Rate] = ()) -> Iterator[str]:
+    """What each job in the story came to: time, calls, tokens, money, links; `own` are the operator's prices."""
     jobs: dict[UUID, list[Recorded]] = {}
     for event in filter(readable, events):
         fact = event.fact
@@ -78,23 +80,23 @@ def summaries(events: Sequence[Recorded], links: Links) -> Iterator[str]:
             jobs.setdefault(fact.job, []).append(event)
         elif not isinstance(fact, e.DeliveryIgnored):
             jobs.setdefault(event.stream, []).append(event)
-    for job, own in jobs.items():
-        request = next((event.fact for event in own if isinstance(event.fact, e.ReviewRequested)), None)
+    for job, told in jobs.items():
+        request = next((event.fact for event in told if isinstance(event.fact, e.ReviewRequested)), None)
         if request is not None:
-            yield from _summary(job, request, own, links)
+            yield from _summary(job, request, told, links, own)
 
 
-def _summary(job: UUID, request: e.ReviewRequested, own: Sequence[Recorded], links: Links) -> Iterator[str]:
-    facts = [event.fact for event in own]
-    answers = [fact for fact in facts if isinstance(fact, e.AnswerReceived)]
-    asked = sum(isinstance(fact, e.ModelAsked) for fact in facts)
-    seconds = (own[-1].recorded_at - own[0].recorded_at).total_seconds()
-    tokens_in, tokens_out = (sum(getattr(a, name) for a in answers) for name in ("input_tokens", "output_tokens"))
+def _summary(
+    job: UUID, request: e.ReviewRequested, told: Sequence[Recorded], links: Links, own: Sequence[Rate]
+) -> Iterator[str]:
+    spent = Spent.of(calls_of(told).jobs.get(job, ()), own)
+    seconds = (told[-1].recorded_at - told[0].recorded_at).total_seconds()
     yield f"job {job}"
     yield f"  time         {seconds:,.1f} s from the request to the last event"
-    yield f"  model        {asked} calls, {tokens_in:,} tokens in, {tokens_out:,} out"
+    yield f"  model        {spent.calls} calls, {spent.input_tokens:,} tokens in, {spent.output_tokens:,} out"
+    yield f"  cost         {'; '.join(spent.words())}"
     yield f"  pull request {links.pull_request(request.repository, request.pull_request)}"
-    for fact in facts:
+    for fact in (event.fact for event in told):
         if isinstance(fact, e.ReviewPosted):
             yield f"  review       {fact.url}"
         if isinstance(fact, e.CheckRunCreated):

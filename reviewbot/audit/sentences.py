@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from reviewbot.prices import shown
 from schema import events as e
 from schema.codec import Recorded
 
@@ -27,9 +30,9 @@ def _words(fact: e.Fact) -> str:
             return f"prompt {fact.prompt[:12]} sent to {fact.provider} ({fact.model}), call {fact.call}"
         case e.AnswerReceived():
             tokens = f"{fact.input_tokens} tokens in, {fact.output_tokens} out"
-            return (
-                f"answer {fact.answer[:12]} received from {fact.model}: {fact.finish}, {tokens}, {fact.latency_ms} ms"
-            )
+            paid = f", {shown(Decimal(fact.cost_usd))}" if fact.cost_usd is not None else ""
+            what = f"answer {fact.answer[:12]} received from {fact.model}"
+            return f"{what}: {fact.finish}, {tokens}, {fact.latency_ms} ms{paid}"
         case e.ModelCallFailed():
             return f"call {fact.call} to {fact.provider} ({fact.model}) failed: {fact.code}"
         case e.ReviewPrepared():

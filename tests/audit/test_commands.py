@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -110,6 +111,7 @@ def test_a_history_tells_who_when_the_cost_and_where_to_look(ask: Any, job: UUID
     assert lines[1].split()[3:5] == ["user:5", "ReviewRequested"]
     assert f"job {job}" in lines
     assert "  model        1 calls, 1,500 tokens in, 20 out" in lines
+    assert any(line.startswith("  cost         $0.00; ") for line in lines)
     assert "  pull request https://github.com/octo/hello/pull/1" in lines
     assert f"  review       {URL}" in lines
     assert "  Check Run    https://github.com/octo/hello/runs/99" in lines
@@ -151,7 +153,61 @@ def test_stats_count_by_day_and_repository(ask: Any, failed: UUID) -> None:
     assert (row["input_tokens"], row["output_tokens"]) == ("1500", "20")
     assert 0 <= float(row["median_seconds"]) <= float(row["p95_seconds"]) < 60
     assert "octo/hello" in ask("stats", "--repository", "octo/hello").stdout
-    assert ask("stats", "--repository", "acme/other").stderr == "No review ended in that time.\n"
+    assert ask("stats", "--repository", "acme/other").stderr == (
+        "No review ended in that time, and no model was asked.\n"
+    )
+
+
+@pytest.fixture
+async def paid(log: Log) -> UUID:
+    """A review that was superseded after one answer and while the next prompt was out."""
+    fact = requested(pull_request=3)
+    stream = job_of(fact)
+
+    def asked(call: int) -> e.ModelAsked:
+        return e.ModelAsked(call=call, provider="openai", model="gpt-5", prompt="p", prompt_version="1")
+
+    def answered(call: int, **told: Any) -> e.AnswerReceived:
+        return e.AnswerReceived(
+            call=call, provider="openai", model="gpt-5", prompt="p", answer="a", finish="complete",
+            input_tokens=100_000, output_tokens=1_000, **told,
+        )  # fmt: skip
+
+    facts = (
+        *(asked(1), answered(1, cost_usd="0.5", price_table="list of old")),
+        *(asked(2), answered(2)),
+        *(asked(3), answered(3, price_table="list of old")),
+        asked(4),
+    )
+    await append(log, stream, fact, *facts, e.ReviewSuperseded())
+    return stream
+
+
+def test_a_history_says_what_was_paid_in_vain_and_what_is_not_known(ask: Any, paid: UUID) -> None:
+    told = ask("history", str(paid)).stdout
+    assert "tokens in, 1000 out, 0 ms, $0.50" in told
+    assert (
+        "  cost         $0.64; $0.64 of it for 3 answers that no review came of; 1 call without an answer may have "
+        "cost something too; without 1 answer of a model whose price is not known; 1 answer recorded without a price, "
+        "at today's list\n" in told
+    )
+
+
+def test_the_operators_prices_count_for_what_was_recorded_without_one(
+    ask: Any, paid: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PRICES", "gpt-5=10/0")
+    assert "cost         $1.50;" in ask("history", str(paid)).stdout
+
+
+def test_stats_count_money_by_the_day_of_the_call_whatever_came_of_it(ask: Any, failed: UUID, paid: UUID) -> None:
+    shown = ask("stats", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(shown.stdout))
+    assert (row["installation"], row["reviews"], row["input_tokens"]) == ("42", "1", "301500")
+    assert (Decimal(row["cost_usd"]), Decimal(row["unused_usd"])) == (Decimal("0.635"), Decimal("0.635"))
+    assert (row["unused_calls"], row["unpriced_calls"]) == ("5", "1"), "one of the review that nothing was prepared for"
+    assert shown.stderr == "2 calls were recorded without a price: priced by today's list.\n"
+    assert "0.6350" in ask("stats").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The `usage` projection: every call to a model, what it cost, and whether its answer was of use."""
