@@ -17,10 +17,11 @@ from reviewbot.diff.files import LeftOut, matches
 from reviewbot.diff.model import FileDiff
 from reviewbot.diff.positions import find_file
 from reviewbot.errors import FinalError
-from reviewbot.findings import SEVERITIES, Located, Severity
+from reviewbot.findings import Located, Severity
 from reviewbot.llm.rules.provider import RulesProvider
 from reviewbot.local import NoLedger
-from reviewbot.planning import Fixed, fix, leaking, make_plan
+from reviewbot.planning import Fixed, at_least, fix, leaking, make_plan
+from reviewbot.policy import Policy, Settings, at_most
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.replay import Replayed, Stored, compared, gathered, remake
 from reviewbot.reviewer import Scope, Verdict, ask, scope, terms
@@ -49,16 +50,23 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             self.today is not None and self.today.provider == RulesProvider.name != then.provider
         )
 
-    def terms(self, then: Terms) -> Terms:
-        """The terms to review under."""
+    def terms(self, then: Terms, settings: Settings) -> Terms:
+        """The terms to review under; `settings` are the repository's, of then."""
         base = self.today or then
-        limits = {
-            "max_files": self.max_files or base.max_files,
-            "max_findings": self.max_findings or base.max_findings,
-        }
-        if not self.by_rules(then):
-            return replace(base, **limits)
-        return terms(RulesProvider(), **limits, max_output_tokens=base.max_output_tokens)
+        max_files, max_findings = self.max_files or base.max_files, self.max_findings or base.max_findings
+        if self.by_rules(then):
+            return terms(
+                RulesProvider(),
+                settings,
+                max_files=max_files,
+                max_findings=max_findings,
+                max_output_tokens=base.max_output_tokens,
+            )
+        return replace(
+            base,
+            max_files=at_most(max_files, settings.max_files),
+            max_findings=at_most(max_findings, settings.max_comments),
+        )
 
 
 async def would_have_posted(stored: Stored, question: Question, secrets: Sequence[str]) -> Replayed:
@@ -66,9 +74,9 @@ async def would_have_posted(stored: Stored, question: Question, secrets: Sequenc
 
     `secrets` are what the rules' findings must not repeat; from a model's answer is withheld what was withheld then.
     """
-    under = question.terms(stored.terms)
+    under = question.terms(stored.terms, stored.policy.settings)
     then = gathered(stored)
-    now = _scope(then.files, under, question.ignored)
+    now = _scope(then.files, under, stored.policy, question.ignored)
     if question.by_rules(stored.terms):
         base = await _by_rules(stored, now, under, secrets)
         remarks = [_RULES_SAW_LESS]
@@ -93,9 +101,10 @@ _RULES_SAW_LESS = (
 
 
 async def _by_rules(stored: Stored, now: Scope, under: Terms, secrets: Sequence[str]) -> Fixed:
-    answers = await ask(Subject(), now, RulesProvider(), NoLedger(), content={}, terms=under)
+    policy, head = stored.policy, stored.prepared.head_sha
+    answers = await ask(Subject(), now, RulesProvider(), NoLedger(), content={}, terms=under, settings=policy.settings)
     withhold = partial(leaking, secrets=secrets)
-    return fix(stored.job, stored.prepared.head_sha, now, answers, under, last_attempt=True, withhold=withhold)
+    return fix(stored.job, head, now, answers, under, policy, last_attempt=True, withhold=withhold)
 
 
 # --- by the stored answers --------------------------------------------------------------------------------------------
@@ -157,9 +166,9 @@ def _remarks(then: Scope, now: Scope, terms_then: Terms, terms_now: Terms) -> It
 # --- what is left of both ---------------------------------------------------------------------------------------------
 
 
-def _scope(files: Sequence[FileDiff], under: Terms, ignored: Sequence[str]) -> Scope:
+def _scope(files: Sequence[FileDiff], under: Terms, policy: Policy, ignored: Sequence[str]) -> Scope:
     spec = GitIgnoreSpec.from_lines(ignored)
-    found = scope([file for file in files if not matches(spec, file.path)], under)
+    found = scope([file for file in files if not matches(spec, file.path)], under, policy.settings)
     left_out = (LeftOut(file.path, "is left out by its path") for file in files if matches(spec, file.path))
     return Scope(tuple(files), found.reviewed, (*found.left_out, *left_out), found.chunks)
 
@@ -167,13 +176,8 @@ def _scope(files: Sequence[FileDiff], under: Terms, ignored: Sequence[str]) -> S
 def _filtered(verdict: Verdict, reviewed: Set[str], then: Scope, min_severity: Severity) -> Verdict:
     """Without the findings in files that are read no more, and without those that are not severe enough."""
     gone = {file.path for file in then.reviewed} - reviewed
-    about = [each for each in verdict.located if _path(each, then) not in gone]
-    worst = SEVERITIES[: SEVERITIES.index(min_severity) + 1]
-    kept = tuple(each for each in about if each.finding.severity in worst)
-    notes = verdict.notes
-    if len(kept) < len(about):
-        notes = (*notes, f"{len(about) - len(kept)} findings below {min_severity} are not shown.")
-    return replace(verdict, located=kept, notes=notes)
+    about = tuple(each for each in verdict.located if _path(each, then) not in gone)
+    return at_least(min_severity, replace(verdict, located=about))
 
 
 def _path(located: Located, then: Scope) -> str:

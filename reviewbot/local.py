@@ -16,6 +16,7 @@ from reviewbot.diff.parse import parse
 from reviewbot.errors import FinalError
 from reviewbot.findings import SEVERITIES, Located, Severity
 from reviewbot.llm.base import Answer, Prompt, Provider
+from reviewbot.policy import Settings
 from reviewbot.prompts.render import Subject
 from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope, terms
 
@@ -131,8 +132,10 @@ async def review(
 ) -> LocalReview:
     """Review a change. Raises GitFailed, DiffError and what the provider raises."""
     diff = await git(folder, "diff", *DIFF, *change.arguments, "--")
-    under = terms(provider, max_files=max_files, max_findings=max_findings, max_output_tokens=max_output_tokens)
-    found = scope(parse(diff), under)
+    under = terms(
+        provider, Settings(), max_files=max_files, max_findings=max_findings, max_output_tokens=max_output_tokens
+    )
+    found = scope(parse(diff), under, Settings())
 
     async def fetch(path: str) -> bytes | None:
         try:
@@ -147,6 +150,7 @@ async def review(
         NoLedger(),
         content=await contents(found.reviewed, fetch) if provider.needs_content else {},
         terms=under,
+        settings=Settings(),
     )
     return LocalReview(
         change=change.words,

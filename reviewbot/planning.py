@@ -14,10 +14,11 @@ from msgspec.structs import replace
 
 from reviewbot.diff.model import FileDiff
 from reviewbot.diff.parse import parse, parse_patch
-from reviewbot.findings import Located
+from reviewbot.findings import SEVERITIES, Located, Severity
 from reviewbot.github.models import DraftComment, PullFile
 from reviewbot.leaks import leaks
 from reviewbot.llm.base import Answer, Usage
+from reviewbot.policy import Policy
 from reviewbot.publisher import Plan, PlannedComment
 from reviewbot.render import ReviewText, body_entry, check_reviewed, inline_comment, review_body
 from reviewbot.reviewer import Scope, Verdict, judge, scope
@@ -38,17 +39,22 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
     """A review that is ready to be posted."""
 
     plan: Plan
-    verdict: Verdict  # as it is shown: without what is withheld
+    verdict: Verdict  # as it is shown: without what is withheld or not severe enough
     withheld: Withheld
     found: Verdict  # as it was read
 
+    @property
+    def findings(self) -> int:
+        """How many there are, shown or withheld; those below the repository's threshold are none."""
+        return len(self.verdict.located) + len(self.withheld.findings)
 
-def gather(changes: bytes, terms: Terms) -> Scope:
-    """What of a change is reviewed under these terms. Raises DiffError.
+
+def gather(changes: bytes, terms: Terms, policy: Policy) -> Scope:
+    """What of a change is reviewed under these terms and settings. Raises DiffError.
 
     `changes` is the "changes" artifact: a unified diff, or GitHub's list of files as JSON.
     """
-    return scope(_read_changes(changes), terms)
+    return scope(_read_changes(changes), terms, policy.settings)
 
 
 def _read_changes(raw: bytes) -> tuple[FileDiff, ...]:
@@ -86,6 +92,7 @@ def fix(
     scope: Scope,
     answers: Sequence[Answer],
     terms: Terms,
+    policy: Policy,
     *,
     last_attempt: bool,
     withhold: Withhold,
@@ -93,7 +100,8 @@ def fix(
     """Read one answer for each portion of `scope`, and fix what will be posted. Raises AnswerUnusable."""
     found = judge(scope, answers, terms, give_up=last_attempt)
     withheld = withhold(found)
-    shown = without(found, withheld)
+    shown = at_least(policy.settings.min_severity, without(found, withheld))
+    shown = replace(shown, notes=(*policy.notes, *shown.notes))
     plan = make_plan(job, head_sha, scope, shown, max_findings=terms.max_findings)
     return Fixed(plan=plan, verdict=shown, withheld=withheld, found=found)
 
@@ -160,6 +168,16 @@ def leaking(verdict: Verdict, secrets: Sequence[str]) -> Withheld:
     if any(leaks(text, secrets) for text in (rest, *_columns(kept))):
         return Withheld(tuple(range(len(verdict.located))), bool(verdict.summary))
     return Withheld(findings, summary)
+
+
+def at_least(severity: Severity, verdict: Verdict) -> Verdict:
+    """The verdict without the findings below `severity`; it says how many there are."""
+    worst = SEVERITIES[: SEVERITIES.index(severity) + 1]
+    kept = tuple(each for each in verdict.located if each.finding.severity in worst)
+    if len(kept) == len(verdict.located):
+        return verdict
+    note = f"{len(verdict.located) - len(kept)} findings below {severity} are not shown."
+    return replace(verdict, located=kept, notes=(*verdict.notes, note))
 
 
 def without(verdict: Verdict, withheld: Withheld) -> Verdict:

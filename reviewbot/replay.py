@@ -16,6 +16,7 @@ from reviewbot.differences import Difference, differences
 from reviewbot.errors import FinalError, ReviewBotError
 from reviewbot.llm.base import Answer
 from reviewbot.planning import Fixed, Withheld, fix, gather, recorded_answer
+from reviewbot.policy import Policy
 from reviewbot.review import ReviewJob
 from reviewbot.reviewer import Scope
 from schema import events as e
@@ -35,6 +36,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     job: UUID
     request: e.ReviewRequested
     terms: e.Terms
+    policy: Policy
     prepared: e.ReviewPrepared
     posted: e.ReviewPosted | None
     prompt_versions: frozenset[str]  # of the prompts that were answered
@@ -96,6 +98,7 @@ async def load(vault: Vault, log: Log, job: UUID) -> Stored:
         job=job,
         request=state.request,
         terms=changes.terms,
+        policy=await _policy(read, changes.settings),
         prepared=prepared,
         posted=next((event.fact for event in after if isinstance(event.fact, e.ReviewPosted)), None),
         prompt_versions=_prompt_versions(before, prepared.prompts),
@@ -121,6 +124,15 @@ class _Reader:
             ) from erased
         except (LookupError, ValueError, KeyLost, WrongKey) as error:
             raise NotReplayable(f"The stored {kind} of job {self._job} cannot be read: {error}.") from error
+
+
+async def _policy(read: _Reader, ref: str | None) -> Policy:
+    if ref is None:  # the repository had no settings
+        return Policy()
+    try:
+        return msgspec.json.decode(await read("settings", ref), type=Policy)
+    except msgspec.MsgspecError as error:
+        raise NotReplayable(f"The stored settings have a shape that this version does not know: {error}.") from error
 
 
 def _around_the_plan(state: ReviewJob, events: Sequence[Recorded]) -> tuple[Sequence[Recorded], Sequence[Recorded]]:
@@ -160,7 +172,7 @@ def _prompt_versions(events: Sequence[Recorded], prompts: Sequence[str]) -> froz
 def gathered(stored: Stored) -> Scope:
     """What this version reviews of the stored change, under the terms of then. Raises DiffError and NotReplayable."""
     try:
-        return gather(stored.changes, stored.terms)
+        return gather(stored.changes, stored.terms, stored.policy)
     except msgspec.MsgspecError as error:
         raise NotReplayable(f"The stored changes have a shape that this version does not know: {error}.") from error
 
@@ -179,6 +191,7 @@ def remake(stored: Stored, scope: Scope) -> Fixed:
         scope,
         stored.answers,
         stored.terms,
+        stored.policy,
         last_attempt=stored.prepared.last_attempt,
         withhold=lambda _: stored.withheld,
     )

@@ -14,7 +14,7 @@ from pathspec import GitIgnoreSpec
 from rich.progress import Progress
 
 from projections.jobs import read
-from reviewbot import config, logs, terminal
+from reviewbot import config, logs, policy, terminal
 from reviewbot.app import database, make_provider, our_version
 from reviewbot.audit.filters import Filter, read_moment
 from reviewbot.audit.fresh import catch_up
@@ -135,6 +135,7 @@ async def _terms_of_today(settings: Settings) -> Terms:
     await provider.close()
     return terms(
         provider,
+        policy.Settings(),
         max_files=settings.max_files,
         max_findings=settings.max_findings,
         max_output_tokens=settings.provider.max_output_tokens,

@@ -9,12 +9,13 @@ from typing import Protocol
 import msgspec
 
 from reviewbot.answers import Parsed, parse_answer
-from reviewbot.diff.budget import MIN_BUDGET_TOKENS, Chunk, chunk
+from reviewbot.diff.budget import MIN_BUDGET_TOKENS, Chunk, chunk, estimate_tokens
 from reviewbot.diff.files import LeftOut, select
 from reviewbot.diff.model import FileDiff
 from reviewbot.errors import AnswerUnusable
 from reviewbot.findings import Located, answer_schema, place
 from reviewbot.llm.base import Answer, ChangedFile, Fragment, Prompt, Provider
+from reviewbot.policy import PathFilter, Settings, at_most, wishes
 from reviewbot.prompts.render import Subject, render
 from schema.events import Terms
 
@@ -72,23 +73,26 @@ class Ledger(Protocol):
         ...
 
 
-def terms(provider: Provider, *, max_files: int, max_findings: int, max_output_tokens: int) -> Terms:
-    """The terms of a review by this provider under these settings."""
+def terms(
+    provider: Provider, settings: Settings, *, max_files: int, max_findings: int, max_output_tokens: int
+) -> Terms:
+    """The terms of a review by this provider within these limits, which the repository's settings may lower."""
     return Terms(
         provider=provider.name,
         model=provider.model,
         context_tokens=provider.context_tokens,
         whole_files=provider.needs_content,
-        max_files=max_files,
-        max_findings=max_findings,
+        max_files=at_most(max_files, settings.max_files),
+        max_findings=at_most(max_findings, settings.max_comments),
         max_output_tokens=max_output_tokens,
     )
 
 
-def scope(files: Sequence[FileDiff], terms: Terms) -> Scope:
+def scope(files: Sequence[FileDiff], terms: Terms, settings: Settings) -> Scope:
     """Divide a change into what is reviewed, in portions that fit the provider, and what is left out."""
-    selection = select(files, max_files=terms.max_files)
-    budget = int((terms.context_tokens - terms.max_output_tokens - TASK_TOKENS) * RESERVE)
+    selection = select(files, max_files=terms.max_files, unwanted=PathFilter(settings).why_not)
+    task = TASK_TOKENS + _tokens_of_wishes(settings)
+    budget = int((terms.context_tokens - terms.max_output_tokens - task) * RESERVE)
     if not terms.whole_files:
         budget = min(budget, PROMPT_TOKENS)
     chunks = chunk(selection.reviewed, budget_tokens=max(budget, MIN_BUDGET_TOKENS))
@@ -104,6 +108,14 @@ def scope(files: Sequence[FileDiff], terms: Terms) -> Scope:
     )
     reviewed = tuple(file for file in selection.reviewed if file.path in kept)
     return Scope(tuple(files), reviewed, left_out, chunks)
+
+
+def _tokens_of_wishes(settings: Settings) -> int:
+    """What the repository's instructions take up in a prompt at most: all of them, though some are for some files."""
+    texts = [settings.instructions]
+    for each in settings.path_instructions:
+        texts += [*each.paths, each.instructions]
+    return sum(map(estimate_tokens, texts))
 
 
 def _too_much(partly: bool) -> str:
@@ -133,6 +145,7 @@ async def ask(
     *,
     content: dict[str, str],
     terms: Terms,
+    settings: Settings,
 ) -> list[Answer]:
     """One answer per portion, in order, one call at a time; what an earlier attempt was answered is not asked again.
 
@@ -141,7 +154,12 @@ async def ask(
     answers = []
     for number, portion in enumerate(scope.chunks, 1):
         system, user = render(
-            subject, portion.text(), part=number, parts=len(scope.chunks), max_findings=terms.max_findings
+            subject,
+            portion.text(),
+            part=number,
+            parts=len(scope.chunks),
+            max_findings=terms.max_findings,
+            wishes=wishes(settings, [file.path for file in portion.files]),
         )
         prompt = Prompt(
             system=system,

@@ -18,10 +18,12 @@ from reviewbot.github.models import Pull
 from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.metrics import Metrics
 from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
+from reviewbot.policy import PATH, Settings
 from reviewbot.prices import Cost, Rate, cost, written
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
 from reviewbot.render import check_running
+from reviewbot.repository_settings import Standing, read_standing
 from reviewbot.review import job_id
 from reviewbot.reviewer import CONTENT_LIMIT, Scope, ask, contents, terms
 from reviewbot.story import NotWanted, Story
@@ -151,29 +153,34 @@ class Steps:
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         settings = self._settings
+        standing = await read_standing(client, story, self._vault, pull.base.sha)
+        policy = standing.policy
+        if not policy.settings.enabled:
+            raise NotWanted(e.ReviewSkipped(reason=f"{PATH} on the base branch says enabled: false"))
         under = terms(
             self._provider,
+            policy.settings,
             max_files=settings.max_files,
             max_findings=settings.max_findings,
             max_output_tokens=settings.max_output_tokens,
         )
-        found = await self._gather(client, story, under)
+        found = await self._gather(client, story, under, standing)
         ledger = LogLedger(self._vault, story, self._metrics, settings.prices)
-        answers = await self._ask(client, story, pull, found, ledger, under)
+        answers = await self._ask(client, story, pull, found, ledger, under, policy.settings)
         last = story.job.attempt >= settings.max_attempts
         withhold = partial(leaking, secrets=settings.secrets)
         # off the event loop: a hostile answer may take seconds to read and to make harmless
         fixed = await asyncio.to_thread(
-            fix, story.row.job, pull.head.sha, found, answers, under, last_attempt=last, withhold=withhold
+            fix, story.row.job, pull.head.sha, found, answers, under, policy, last_attempt=last, withhold=withhold
         )
         await self._record_prepared(story, fixed, ledger.prompts, last)
         return fixed.plan
 
-    async def _gather(self, client: Client, story: Story, under: e.Terms) -> Scope:
+    async def _gather(self, client: Client, story: Story, under: e.Terms, standing: Standing) -> Scope:
         changed = await pulls.changed_files(client, story.row.repository, story.row.pull_request)
         raw = changed if isinstance(changed, bytes) else msgspec.json.encode(changed)
         changes = await self._vault.pack(story.row.installation, "changes", raw)
-        found = await asyncio.to_thread(gather, raw, under)  # seconds of work for the largest changes
+        found = await asyncio.to_thread(gather, raw, under, standing.policy)  # seconds of work for the largest changes
         coverage = await self._vault.pack(story.row.installation, "coverage", msgspec.json.encode(_coverage(found)))
         gathered = e.ChangesGathered(
             files=len(found.files),
@@ -182,6 +189,7 @@ class Steps:
             coverage=coverage.ref,
             changes=changes.ref,
             terms=under,
+            settings=standing.ref,
         )
         await story.record(gathered, [coverage, changes])
         return found
@@ -191,7 +199,7 @@ class Steps:
         artifact = await self._vault.pack(story.row.installation, "plan", msgspec.json.encode(plan))
         prepared = e.ReviewPrepared(
             head_sha=plan.head_sha,
-            findings=len(fixed.found.located),
+            findings=fixed.findings,
             inline=len(plan.comments),
             plan=artifact.ref,
             conclusion=plan.conclusion,
@@ -207,14 +215,27 @@ class Steps:
         self._metrics.findings_dropped.inc(fixed.found.rejected)
 
     async def _ask(
-        self, client: Client, story: Story, pull: Pull, found: Scope, ledger: LogLedger, under: e.Terms
+        self,
+        client: Client,
+        story: Story,
+        pull: Pull,
+        found: Scope,
+        ledger: LogLedger,
+        under: e.Terms,
+        settings: Settings,
     ) -> list[Answer]:
-        subject = Subject(title=pull.title, body=pull.body or "", head_branch=pull.head.ref, base_branch=pull.base.ref)
+        subject = Subject(
+            title=pull.title,
+            body=pull.body or "",
+            head_branch=pull.head.ref,
+            base_branch=pull.base.ref,
+            language=settings.language,
+        )
         content = {}
         if self._provider.needs_content:
             fetch = partial(self._content, client, story.row.repository, pull.head.sha)
             content = await contents(found.reviewed, fetch)
-        return await ask(subject, found, self._provider, ledger, content=content, terms=under)
+        return await ask(subject, found, self._provider, ledger, content=content, terms=under, settings=settings)
 
     async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:
         return await pulls.file_content(client, repository, path, sha, limit=CONTENT_LIMIT)

@@ -11,7 +11,7 @@ from eventsourcing.persistence import IntegrityError
 from projections.jobs.rows import Job
 from reviewbot.review import AlreadyRequested, ReviewJob
 from schema import events as e
-from schema.codec import FactMapper
+from schema.codec import FactMapper, Recorded
 from schema.inbox import Artifact
 from schema.log import Log, Meta
 
@@ -80,6 +80,10 @@ class Story:
     async def record(self, fact: e.Fact, artifacts: Sequence[Artifact] = ()) -> None:
         """Append one fact; see `decide`."""
         await self.decide(lambda job: job.record(fact), artifacts)
+
+    async def earlier_settings(self) -> Recorded | None:
+        """The newest SettingsRead of the job's repository that had no fault."""
+        return await self._log.newest_settings(self.row.installation, self.row.repository_id)
 
     async def request(self, fact: e.ReviewRequested, job: UUID) -> None:
         """Ask for another review, of the head that is there now. It is fine when that was asked for already.

@@ -71,6 +71,18 @@ class HeadResolved(Fact, frozen=True, kw_only=True, omit_defaults=True):
     base_sha: str
 
 
+class SettingsRead(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """The repository's settings file was read at the base commit. What stands for this review is in `settings`."""
+
+    TOPIC = "SettingsRead"
+    repository_id: int
+    base_sha: str
+    blob_sha: str  # of the file
+    settings: str  # artifact digest of the settings in force, with what is said of them
+    faults: int = 0  # when there are any, the file says nothing, and something else stands
+    instead: int | None = None  # position of the SettingsRead whose settings stand then; None: the defaults
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The settings and limits under which a change is reviewed: with the stored bytes, all that decides the review."""
 
@@ -93,6 +105,7 @@ class ChangesGathered(Fact, frozen=True, kw_only=True, omit_defaults=True):
     coverage: str  # artifact digest
     changes: str  # artifact digest of the diff, or of the list of files, as GitHub sent it
     terms: Terms | None = None  # None: recorded by a version that did not keep them
+    settings: str | None = None  # artifact digest, as in SettingsRead; None: the defaults stood
 
 
 class ModelAsked(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -424,6 +437,7 @@ FACTS: tuple[type[Fact], ...] = (
     ReviewRequested,
     ReviewStarted,
     HeadResolved,
+    SettingsRead,
     ChangesGathered,
     ModelAsked,
     AnswerReceived,

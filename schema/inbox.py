@@ -11,7 +11,7 @@ import msgspec
 
 from schema.keys import DataKey, Place
 
-Kind = Literal["changes", "prompt", "answer", "coverage", "plan"]
+Kind = Literal["changes", "settings", "prompt", "answer", "coverage", "plan"]
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -262,6 +262,12 @@ class Log:
             rows = await self._pool.fetch(load("schema.queries", "read_stream"), stream, after)
         return recorded(rows)
 
+    async def newest_settings(self, installation: int, repository_id: int) -> Recorded | None:
+        """The newest SettingsRead of a repository that had no fault."""
+        with as_persistence_errors():
+            rows = await self._pool.fetch(load("schema.queries", "newest_settings"), installation, repository_id)
+        return next(iter(recorded(rows)), None)
+
     async def read_after(self, position: int, limit: int = 500) -> list[Recorded]:
         """The next page of the log after `position`."""
         with as_persistence_errors():

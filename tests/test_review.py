@@ -227,6 +227,7 @@ ALLOWED: dict[State, set[State]] = {
 }
 MIDDLE: list[e.Fact] = [
     e.HeadResolved(head_sha=HEAD, base_sha="c" * 40),
+    e.SettingsRead(repository_id=2, base_sha="c" * 40, blob_sha="d" * 40, settings="e"),
     e.ChangesGathered(files=1, reviewed=1, left_out=0, coverage="d", changes="f"),
     e.ModelAsked(call=1, provider="p", model="m", prompt="q", prompt_version="1"),
     e.AnswerReceived(call=1, provider="p", model="m", prompt="q", answer="a", finish="complete"),

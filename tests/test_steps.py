@@ -30,6 +30,7 @@ from tests.world import World, visible
 
 STEPS = [
     "HeadResolved",
+    "SettingsRead",
     "ChangesGathered",
     "ModelAsked",
     "AnswerReceived",

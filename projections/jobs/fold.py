@@ -320,6 +320,7 @@ def _set_installation(
 STEPS: Mapping[type[e.Fact], Callable[[Rows, Job, Recorded, Any], None]] = {
     e.ReviewStarted: _started,
     e.HeadResolved: _head_resolved,
+    e.SettingsRead: _told,
     e.ChangesGathered: _gathered,
     e.ModelAsked: _asked,
     e.AnswerReceived: _answered,

@@ -72,6 +72,11 @@ def _findings(count: int) -> str:
 
 def _told(fact: e.Fact) -> str:
     match fact:
+        case e.SettingsRead(faults=0):
+            return f"settings {fact.blob_sha[:12]} of the repository read at base {fact.base_sha[:12]}"
+        case e.SettingsRead():
+            stands = f"those of event {fact.instead} stand" if fact.instead else "the defaults stand"
+            return f"settings {fact.blob_sha[:12]} of the repository have {fact.faults} faults: {stands}"
         case e.PullRequestClosed():
             return f"{fact.repository}#{fact.pull_request} {'merged' if fact.merged else 'closed'}"
         case e.PullRequestDrafted():

@@ -84,8 +84,16 @@ _MARKER = re.compile(
 )
 
 
-def select(files: Iterable[FileDiff], *, max_files: int = 50) -> Selection:
+def _nothing(path: str) -> str | None:
+    return None
+
+
+def select(
+    files: Iterable[FileDiff], *, max_files: int = 50, unwanted: Callable[[str], str | None] = _nothing
+) -> Selection:
     """Sorts the files into those to read and those not to, with the reason for each.
+
+    `unwanted` gives the reason why somebody does not want a path read, None when there is none.
 
     The order is the diff's own. Only beyond `max_files` does it change: source files before prose and data, the most
     changed first, and the rest is left out.
@@ -93,7 +101,7 @@ def select(files: Iterable[FileDiff], *, max_files: int = 50) -> Selection:
     reviewed: list[FileDiff] = []
     left_out: list[LeftOut] = []
     for file in files:
-        reason = _why_not(file)
+        reason = _why_not(file) or unwanted(file.path)
         if reason is None:
             reviewed.append(file)
         else:

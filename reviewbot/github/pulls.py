@@ -70,12 +70,34 @@ async def permission(client: Client, repo: str, login: str) -> Permission:
         return Permission("none")
 
 
+class RepositoryFile(msgspec.Struct, frozen=True):
+    """What stands at a path in a commit. `content` is None when it is no file, or larger than was asked for."""
+
+    sha: str  # of the blob
+    size: int  # bytes
+    content: bytes | None
+
+
 class _Content(msgspec.Struct, frozen=True):
     type: str  # "file", "dir", "symlink" or "submodule"
+    sha: str = ""
     size: int = 0
     encoding: str = ""
     content: str = ""
     submodule_git_url: str | None = None
+
+
+async def repository_file(client: Client, repo: str, path: str, sha: str, *, limit: int) -> RepositoryFile | None:
+    """What stands at `path` in the commit `sha`, None when nothing does; `limit` is in bytes, below 1 MB."""
+    variables = in_repository(repo, path=path, ref=sha)
+    try:
+        found = await client.get(_CONTENTS, variables, _Content, accept="application/vnd.github.object+json")
+    except GitHubRefused as refused:
+        if refused.status != 404:
+            raise
+        return None
+    wanted = _is_file(found) and found.size <= limit and found.encoding == "base64"
+    return RepositoryFile(found.sha, found.size, _decoded(found, path) if wanted else None)
 
 
 async def file_content(client: Client, repo: str, path: str, sha: str, *, limit: int) -> bytes | None:
@@ -86,8 +108,7 @@ async def file_content(client: Client, repo: str, path: str, sha: str, *, limit:
     variables = in_repository(repo, path=path, ref=sha)
     try:
         found = await client.get(_CONTENTS, variables, _Content, accept="application/vnd.github.object+json")
-        # A submodule may call itself a file; its address gives it away.
-        if found.type != "file" or found.submodule_git_url is not None or found.size > limit:
+        if not _is_file(found) or found.size > limit:
             return None
         if found.encoding != "base64":  # beyond 1 MB GitHub sends the content only raw
             return await client.get_bytes(_CONTENTS, variables, accept="application/vnd.github.raw", limit=limit)
@@ -96,6 +117,11 @@ async def file_content(client: Client, repo: str, path: str, sha: str, *, limit:
             raise
         return None
     return _decoded(found, path)
+
+
+def _is_file(found: _Content) -> bool:
+    """A submodule may call itself a file; its address gives it away."""
+    return found.type == "file" and found.submodule_git_url is None
 
 
 def _decoded(found: _Content, path: str) -> bytes:

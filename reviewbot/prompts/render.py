@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from itertools import count
@@ -28,7 +28,22 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "English"  # of the answer
 
 
-def render(subject: Subject, diff: str, *, part: int = 1, parts: int = 1, max_findings: int = 20) -> tuple[str, str]:
+class Wish(msgspec.Struct, frozen=True):
+    """What a repository wants minded, in its own words: everywhere, or in the files that `paths` means."""
+
+    paths: tuple[str, ...]  # patterns of a .gitignore
+    text: str
+
+
+def render(
+    subject: Subject,
+    diff: str,
+    *,
+    part: int = 1,
+    parts: int = 1,
+    max_findings: int = 20,
+    wishes: Sequence[Wish] = (),
+) -> tuple[str, str]:
     """The system and the user text for one part of a diff, as `reviewbot.diff.budget` writes it.
 
     What the author wrote stands between delimiters that occur nowhere in it; invisible characters are shown as code
@@ -40,12 +55,20 @@ def render(subject: Subject, diff: str, *, part: int = 1, parts: int = 1, max_fi
         "body": _given(subject.body, MAX_BODY_LENGTH),
         "diff": redact(show_invisible(diff)).strip("\n"),
     }
-    delimiter = _delimiter(author.values())
+    wanted = [_wanted(wish) for wish in wishes]
+    delimiter = _delimiter((*author.values(), *wanted))
     of = f" Its diff is long; this is part {part} of {parts}, and the other parts are reviewed by themselves."
     # The system text does not depend on the pull request, so that providers can cache it.
     system = Template(_text("system.md")).substitute(max_findings=max_findings, language=subject.language)
-    user = Template(_text("user.md")).substitute(author, delimiter=delimiter, part=of if parts > 1 else "")
+    fenced = "".join(f"<<<{delimiter} wishes\n{text}\n{delimiter}>>>\n\n" for text in wanted)
+    part_of = of if parts > 1 else ""
+    user = Template(_text("user.md")).substitute(author, delimiter=delimiter, part=part_of, wishes=fenced)
     return system, user
+
+
+def _wanted(wish: Wish) -> str:
+    about = f"About files that match {', '.join(wish.paths)}:\n" if wish.paths else ""
+    return redact(show_invisible(about + wish.text)).strip()
 
 
 @cache

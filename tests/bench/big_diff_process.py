@@ -15,6 +15,7 @@ import reviewbot.app  # noqa: F401 - its memory is part of a worker's
 from reviewbot.llm.base import Answer, Prompt, Usage
 from reviewbot.local import NoLedger
 from reviewbot.planning import Withheld, fix, gather
+from reviewbot.policy import Policy
 from reviewbot.prompts.render import Subject
 from reviewbot.reviewer import ask, terms
 from schema.inbox import pack
@@ -52,11 +53,14 @@ async def main(files: int, size: int) -> None:
     raw = big_diff(files, size)
     began = time.perf_counter()
     changes = pack(DataKey(UUID(int=1), 1, bytes(KEY_BYTES)), "changes", raw)
-    under = terms(provider, max_files=files, max_findings=20, max_output_tokens=16_384)
-    found = gather(raw, under)
-    answers = await ask(Subject(title="Big"), found, provider, NoLedger(), content={}, terms=under)
+    policy = Policy()
+    under = terms(provider, policy.settings, max_files=files, max_findings=20, max_output_tokens=16_384)
+    found = gather(raw, under, policy)
+    answers = await ask(
+        Subject(title="Big"), found, provider, NoLedger(), content={}, terms=under, settings=policy.settings
+    )
     job, head = UUID(int=1), "a" * 40
-    fixed = fix(job, head, found, answers, under, last_attempt=False, withhold=lambda _: Withheld())
+    fixed = fix(job, head, found, answers, under, policy, last_attempt=False, withhold=lambda _: Withheld())
     assert fixed.plan.body
     assert changes.size == len(raw)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter() - began)

@@ -63,7 +63,7 @@ def make_repository(path: Path) -> Commits:
                 "src/app.py": APP_PY_OLD,
                 "gone.txt": b"bye\n",
                 "old name.txt": b"".join(b"same %d\n" % number for number in range(20)),
-                ".reviewbot.yml": b"profile: strict\n",
+                ".reviewbot.yml": b"enabled: true\n",
             }),
             _commit("topic", "Change much", 2, {
                 "src/app.py": APP_PY_NEW,

@@ -180,7 +180,7 @@ async def test_contents_over_a_megabyte_come_raw_only(hub: Hub, commits: Commits
 async def test_contents_of_the_default_branch_and_of_a_pull_request_s_ref(hub: Hub) -> None:
     await hub.open()
     path = f"/repos/{REPO}/contents"
-    assert base64.b64decode((await hub.get(f"{path}/.reviewbot.yml"))["content"]) == b"profile: strict\n"
+    assert base64.b64decode((await hub.get(f"{path}/.reviewbot.yml"))["content"]) == b"enabled: true\n"
     assert (await hub.get(f"{path}/new.py?ref=refs/pull/1/head"))["size"] == 15
 
 

@@ -32,7 +32,7 @@ async def test_a_whole_review_goes_through_and_every_request_is_described(
     pull = await pulls.get_pull(client, REPO, 1)
     assert (await pulls.diff(client, REPO, 1)).startswith(b"diff --git")
     assert len(await pulls.files(client, REPO, 1)) == pull.changed_files == 9
-    assert await pulls.file_content(client, REPO, ".reviewbot.yml", pull.base.sha, limit=1000) == b"profile: strict\n"
+    assert await pulls.file_content(client, REPO, ".reviewbot.yml", pull.base.sha, limit=1000) == b"enabled: true\n"
     assert (await pulls.compare(client, REPO, commits.head, commits.later)).status == "ahead"
     assert (await pulls.permission(client, REPO, "mia")).permission == "read"
     run = await checks.create(client, REPO, name="ReviewBot", head_sha=pull.head.sha, external_id="job")

@@ -22,12 +22,13 @@ from tests.journeys.rig import Rig
 # What may follow what in the life of a review; "" is its beginning. Requests may come at any time.
 GATHERED = {"ChangesGathered", "ReviewPrepared", "ModelAsked"}
 ENDS = {"ReviewFailed", "ReviewReleased", "ReviewSuperseded", "ReviewCancelled", "ReviewSkipped"}
-AT_WORK = {"HeadResolved", *GATHERED, "ReviewPosted", "ReviewCompleted", *ENDS}
+AT_WORK = {"HeadResolved", "SettingsRead", *GATHERED, "ReviewPosted", "ReviewCompleted", *ENDS}
 NEXT: dict[str, set[str]] = {
     "": set(),
     "ReviewRequested": {"ReviewStarted", "ReviewSuperseded", "ReviewCancelled"},
     "ReviewStarted": AT_WORK,
     "HeadResolved": AT_WORK,
+    "SettingsRead": AT_WORK,
     "ChangesGathered": AT_WORK,
     "ModelAsked": {"AnswerReceived", "ModelCallFailed", *ENDS},
     "AnswerReceived": AT_WORK,

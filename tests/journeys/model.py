@@ -39,6 +39,7 @@ class Model:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()  # by title
+        self.asked: dict[str, str] = {}  # the newest prompt, by title
         self._behaviours: dict[str, list[Behaviour]] = {}
 
     def behave(self, title: str, *behaviours: Behaviour) -> None:
@@ -64,6 +65,7 @@ class Model:
         assert found is not None, "the prompt does not say the title"
         title = found[1]
         self.calls[title] += 1
+        self.asked[title] = "\n".join(message["content"] for message in messages)
         told = self._behaviours.get(title) or [answer(FINDING)]
         behave = told[0] if len(told) == 1 else told.pop(0)
         return await behave(request)

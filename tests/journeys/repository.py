@@ -22,6 +22,18 @@ def find(cursor, name):
     return cursor.fetchone()
 """
 )
+SETTLED = b"""
+min_severity: medium
+max_comments: 1
+language: German
+ignore: ["*.lock", "docs/"]
+instructions: Mind the <money>.
+path_instructions:
+  - paths: ["*.py"]
+    instructions: We use Decimal.
+  - paths: ["*.go"]
+    instructions: We wrap errors.
+"""
 BRANCHES: dict[str, tuple[str, dict[str, bytes]]] = {  # name -> (parent, files)
     "main": ("", {"shop/app.py": APP_OLD, "poetry.lock": b"# nothing\n"}),
     "topic": ("main", {"shop/app.py": APP_NEW}),
@@ -29,6 +41,12 @@ BRANCHES: dict[str, tuple[str, dict[str, bytes]]] = {  # name -> (parent, files)
     "latest": ("later", {"shop/app.py": APP_NEW + b"\n\nDEBUG = False\n"}),
     "lock-only": ("main", {"poetry.lock": b"# something\n"}),
     "huge": ("main", {"data/huge.csv": b"1,2\n" * 21_000, "shop/app.py": APP_NEW}),
+    "own-settings": ("topic", {".reviewbot.yml": b"enabled: false\n"}),
+    # As base branches:
+    "settled": ("main", {".reviewbot.yml": SETTLED}),
+    "ignoring": ("main", {".reviewbot.yml": b"ignore: [shop/]\n"}),
+    "switched-off": ("main", {".reviewbot.yml": b"enabled: false\n"}),
+    "faulty": ("main", {".reviewbot.yml": b"language: German\nmax_file: 3\n"}),
     "clean": ("main", {"README.md": b"# A shop\n\nIt sells things.\n"}),
 }
 

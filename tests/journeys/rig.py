@@ -170,11 +170,17 @@ class Place:
         return self.rig.standin
 
     async def open(
-        self, head: str = "topic", *, title: str = "A change", draft: bool = False, fork: bool = False
+        self,
+        head: str = "topic",
+        *,
+        base: str = "main",
+        title: str = "A change",
+        draft: bool = False,
+        fork: bool = False,
     ) -> int:
-        """Open a pull request to main; gives its number."""
+        """Open a pull request; gives its number."""
         return await self.standin.open_pull_request(
-            self.name, base="main", head=head, title=title, draft=draft, fork=fork
+            self.name, base=base, head=head, title=title, draft=draft, fork=fork
         )
 
     async def jobs(self, number: int = 1) -> list[Job]:
@@ -211,6 +217,14 @@ class Place:
 
         await wait_until(shown, seconds=seconds, what=f"the Check Runs of {self.name}#{number} concluded")
         return await self.jobs(number)
+
+    def replay(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """`reviewbot replay`, with settings that differ from those of the service."""
+        environment = {**self.rig.environment, "MODEL": "another", "MAX_FINDINGS": "1", "MAX_FILES": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "reviewbot", "replay", *map(str, arguments)],
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
 
     async def delivered(self) -> list[str]:
         """What was answered to the deliveries about this repository."""

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.journeys.model import FINDING, answer, answers_text
-from tests.journeys.rig import ROOT, Place
+from tests.journeys.rig import Place
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("journeys")]
-
-
-def replay(place: Place, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command, with settings that differ from those of the service."""
-    environment = {**place.rig.environment, "MODEL": "another", "MAX_FINDINGS": "1", "MAX_FILES": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "reviewbot", "replay", *map(str, arguments)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
 
 
 async def test_what_stands_on_github_is_what_a_replay_makes(place: Place) -> None:
@@ -29,7 +18,7 @@ async def test_what_stands_on_github_is_what_a_replay_makes(place: Place) -> Non
     await place.open(title="Broken off")
     (job,) = await place.ends("completed")
     (review,) = place.reviews()
-    result = replay(place, job.job)
+    result = place.replay(job.job)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"Equal to what was posted as review {review.id}, byte by byte." in result.stdout
     assert str(job.plan) in result.stdout
@@ -40,12 +29,12 @@ async def test_other_settings_and_many_reviews_at_once(place: Place) -> None:
     place.rig.model.behave("Two kinds", answer(FINDING, low))
     await place.open(title="Two kinds")
     await place.ends("completed")
-    result = replay(place, "--since", "1h", "--repository", place.name, "--min-severity", "high", "--json")
+    result = place.replay("--since", "1h", "--repository", place.name, "--min-severity", "high", "--json")
     assert result.returncode == 1, result.stdout + result.stderr
     said = json.loads(result.stdout)
     assert (said["posted"]["findings"], said["made"]["findings"]) == (2, 1)
-    result = replay(place, "--since", "1h", "--repository", place.name)
+    result = place.replay("--since", "1h", "--repository", place.name)
     assert result.stdout == "1 reviews: 1 equal, 0 different, 0 unknown.\n"
-    result = replay(place, "--since", "1h", "--repository", place.name, "--with-settings")
+    result = place.replay("--since", "1h", "--repository", place.name, "--with-settings")
     assert "another model (some-model then, another now)" in result.stdout
     assert result.returncode == 2

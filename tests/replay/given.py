@@ -15,6 +15,7 @@ from eventsourcing.persistence import StoredEvent
 
 from reviewbot.llm.base import Answer, Finish, Usage
 from reviewbot.planning import fix, gather, leaking
+from reviewbot.policy import Policy
 from reviewbot.prompts.render import prompt_version
 from reviewbot.replay import Stored
 from schema import events as e
@@ -34,6 +35,7 @@ TERMS = e.Terms(
     max_findings=20,
     max_output_tokens=8_192,
 )
+NO_SETTINGS = Policy()
 DIFF = b"""diff --git a/src/app.py b/src/app.py
 --- a/src/app.py
 +++ b/src/app.py
@@ -75,16 +77,17 @@ def reviewed(
     changes: bytes = DIFF,
     finish: Finish = "complete",
     terms: e.Terms = TERMS,
+    policy: Policy = NO_SETTINGS,
     last_attempt: bool = False,
     secrets: Sequence[str] = (),
     version: str = "1.0",
     job: UUID = JOB,
 ) -> Stored:
     """What is stored of a review that was made live. The last text answers all further portions."""
-    scope = gather(changes, terms)
+    scope = gather(changes, terms, policy)
     answers = tuple(answer(texts[min(part, len(texts) - 1)], finish) for part in range(len(scope.chunks)))
     withhold = partial(leaking, secrets=secrets)
-    fixed = fix(job, HEAD, scope, answers, terms, last_attempt=last_attempt, withhold=withhold)
+    fixed = fix(job, HEAD, scope, answers, terms, policy, last_attempt=last_attempt, withhold=withhold)
     plan = msgspec.json.encode(fixed.plan)
     return Stored(
         job=job,
@@ -98,9 +101,10 @@ def reviewed(
             asked_at=datetime(2026, 1, 1, tzinfo=UTC),
         ),
         terms=terms,
+        policy=policy,
         prepared=e.ReviewPrepared(
             head_sha=HEAD,
-            findings=len(fixed.found.located),
+            findings=fixed.findings,
             inline=len(fixed.plan.comments),
             plan=hashlib.sha256(plan).hexdigest(),
             conclusion=fixed.plan.conclusion,
@@ -122,9 +126,12 @@ async def store(vault: Vault, log: Log, stored: Stored) -> None:
     installation, terms = stored.request.installation, stored.terms
     changes = await vault.pack(installation, "changes", stored.changes)
     plan = await vault.pack(installation, "plan", stored.plan)
-    gathered = e.ChangesGathered(files=1, reviewed=1, left_out=0, coverage="", changes=changes.ref, terms=terms)
+    settings = await vault.pack(installation, "settings", msgspec.json.encode(stored.policy))
+    gathered = e.ChangesGathered(
+        files=1, reviewed=1, left_out=0, coverage="", changes=changes.ref, terms=terms, settings=settings.ref
+    )
     facts: list[e.Fact] = [stored.request, gathered]
-    artifacts, prompts = [changes, plan], []
+    artifacts, prompts = [changes, plan, settings], []
     for call, answer in enumerate(stored.answers, 1):
         prompt = await vault.pack(installation, "prompt", b"%d" % call)
         text = await vault.pack(installation, "answer", answer.text.encode("utf-8", "surrogatepass"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reviewbot import planning, render
 from reviewbot.errors import AnswerUnusable
+from reviewbot.policy import Policy, Settings
 from reviewbot.replay import NotReplayable, Stored, replay
 from tests.fakes import finding, says
 from tests.replay.given import TERMS, recorded_answers, recorded_diffs, reviewed
@@ -83,6 +84,17 @@ def test_every_term_that_is_recorded_is_needed(changed: dict[str, object]) -> No
     other = msgspec.structs.replace(stored, terms=msgspec.structs.replace(TERMS, **changed))
     expected = "equal" if changed.keys() & {"model", "context_tokens"} else "different"
     assert replay(other, "1.0").outcome == expected
+
+
+def test_the_settings_of_then_are_part_of_the_replay_and_forgetting_them_is_seen() -> None:
+    """With the broken twin: a replay under other settings, where they had a say."""
+    settings = Settings(min_severity="high", ignore=("docs/",))
+    stored = reviewed(says(PLACED, NOTES), policy=Policy(settings=settings, notes=("A note.",)))
+    replayed = replay(stored, "1.0")
+    assert replayed.outcome == "equal"
+    assert replayed.posted == replayed.made
+    for forgotten in (Policy(notes=("A note.",)), Policy(settings=settings)):
+        assert replay(msgspec.structs.replace(stored, policy=forgotten), "1.0").outcome == "different"
 
 
 # --- a difference -----------------------------------------------------------------------------------------------------

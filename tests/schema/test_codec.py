@@ -26,7 +26,7 @@ FOR_EVER = (
     "InstallationSuspended", "InstallationUnsuspended", "PermissionsAccepted", "RepositoriesChanged",
     "DeliveryIgnored", "DeliveryParked", "DeliveryMissed", "DeliveryLost", "IntakeGap", "HeadLeftOut",
     "TokenCreated", "TokenRevoked",
-    "InstallationErased",
+    "InstallationErased", "SettingsRead",
 )  # fmt: skip
 
 # What Postgres and JSON both hold: no U+0000, no lone surrogates, times with a zone.
