@@ -124,7 +124,7 @@ def test_demo_hands_its_variables_to_the_command(machine: Path, variables: list[
 
 def test_a_part_of_the_comparison_is_run_alone(machine: Path) -> None:
     last = make(machine, "--just-print", "bench-peers", "ONLY=logs growth", "QUICK=1").stdout.splitlines()[-1]
-    assert last.split() == ".venv/bin/python -m tests.bench.beside --only logs growth --quick".split()
+    assert last.split() == [".venv/bin/python", "-m", "tests.bench.beside", "--only", "logs", "growth", "--quick"]
 
 
 def test_tests_run_last_so_that_their_closing_line_is_the_last(machine: Path) -> None:

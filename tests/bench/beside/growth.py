@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from statistics import median
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,7 +16,7 @@ from projections.trail.project import Trail
 from schema.log import Log
 from tests.bench import audits
 from tests.bench.appends import append_rate
-from tests.bench.beside.comparisons import spread
+from tests.bench.beside.comparisons import Measure, spread
 from tests.bench.beside.place import Place
 from tests.bench.claims import fill_jobs, time_claims
 from tests.bench.figures import percentile, say
@@ -25,6 +28,9 @@ EVENTS_PER_JOB = 3.2
 EVENTS_PER_REVIEW = 11.4
 ROWS_PER_INSTALLATION = 100
 FEWEST_INSTALLATIONS = 100
+
+
+Grown: TypeAlias = Callable[[Place, int], contextlib.AbstractAsyncContextManager[Measure]]
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -43,30 +49,34 @@ class Curve(msgspec.Struct, frozen=True):
 
     title: str
     unit: str
-    points: list[Point]
+    points: Sequence[Point]
 
 
 async def measure(place: Place) -> list[Curve]:
-    """Claims of ten jobs, appends, the slowest audit query, rebuilds."""
-    claims, appends, queries, rebuilds = (
-        Curve("claim of ten jobs", "ms", []),
-        Curve("append by 64 callers", "events/s", []),
-        Curve("slowest audit query, p95", "ms", []),
-        Curve("rebuild", "events/s", []),
-    )
-    for rows in place.scale.sizes:
-        _add(claims, rows, await _claims(place, rows))
-        appended, rebuilt = await _log(place, rows)
-        _add(appends, rows, appended)
-        if rows <= place.scale.largest:
-            _add(rebuilds, rows, rebuilt)
-            _add(queries, rows, await _queries(place, rows))
-    return [claims, appends, queries, rebuilds]
+    """Claims of ten jobs, appends, rebuilds, the slowest audit query."""
+    smaller = [rows for rows in place.scale.sizes if rows <= place.scale.largest]
+    return [
+        await _curve(place, "claim of ten jobs", "ms", place.scale.sizes, _claims),
+        await _curve(place, "append by 64 callers", "events/s", place.scale.sizes, _appends),
+        await _curve(place, "rebuild", "events/s", smaller, _rebuilds),
+        await _curve(place, "slowest audit query, p95", "ms", smaller, _queries),
+    ]
 
 
-def _add(curve: Curve, rows: int, values: Sequence[float]) -> None:
-    curve.points.append(Point(rows, values))
-    say(f"growth, {rows:,} rows: {curve.title} {spread(values)} {curve.unit}")
+async def _curve(place: Place, title: str, unit: str, sizes: Sequence[int], grown: Grown) -> Curve:
+    """Makes every size first, and measures them in turns: what else the machine does then meets all of them."""
+    async with AsyncExitStack() as stack:
+        measures = {}
+        for rows in sizes:
+            say(f"growth, {title}: making {rows:,} rows")
+            measures[rows] = await stack.enter_async_context(grown(place, rows))
+        taken: dict[int, list[float]] = {rows: [] for rows in sizes}
+        for _ in range(place.scale.repeats):
+            for rows, values in taken.items():
+                values.append(await measures[rows]())
+    for rows, values in taken.items():
+        say(f"growth, {title}, {rows:,} rows: {spread(values)} {unit}")
+    return Curve(title, unit, [Point(rows, values) for rows, values in taken.items()])
 
 
 def table(curves: Sequence[Curve]) -> str:
@@ -82,34 +92,53 @@ def table(curves: Sequence[Curve]) -> str:
     return "\n".join(lines)
 
 
-async def _claims(place: Place, rows: int) -> list[float]:
-    """The median claim of each round in a job table of so many rows, three tenths of them of one installation."""
+@contextlib.asynccontextmanager
+async def _claims(place: Place, rows: int) -> AsyncIterator[Measure]:
+    """The median claim in a job table of so many rows, three tenths of them of one installation."""
     async with place.ground.database() as url:
         await fill_jobs(url, rows, max(FEWEST_INSTALLATIONS, rows // ROWS_PER_INSTALLATION))
         async with place.ground.pool_on(url) as pool:
             claims = min(CLAIMS, rows // ROWS_PER_INSTALLATION)
-            return [percentile(await time_claims(pool, claims), 50) for _ in range(place.scale.repeats)]
+
+            async def measure() -> float:
+                return percentile(await time_claims(pool, claims), 50)
+
+            yield measure
 
 
-async def _log(place: Place, rows: int) -> tuple[list[float], list[float]]:
-    """Rebuilds from a log of so many events, unless they are too many, and then appends to it."""
+@contextlib.asynccontextmanager
+async def _appends(place: Place, rows: int) -> AsyncIterator[Measure]:
+    """Appends to a log of so many events."""
     async with place.ground.database() as url:
         await fill(url, round(rows / EVENTS_PER_JOB))
-        rebuilt = (
-            [(await rebuild_aside(url)).rate for _ in range(place.scale.repeats)] if rows <= place.scale.largest else []
-        )
         async with place.ground.pool_on(url) as pool:
             log = Log(pool)
-            appended = [await append_rate(log, place.scale.append) for _ in range(place.scale.repeats)]
+            yield lambda: append_rate(log, place.scale.append)
             await log.close()
-    return appended, rebuilt
 
 
-async def _queries(place: Place, rows: int) -> list[float]:
-    """The p95 of the slowest of all audit queries in each round, over a log of so many events of whole reviews."""
+@contextlib.asynccontextmanager
+async def _rebuilds(place: Place, rows: int) -> AsyncIterator[Measure]:
+    """The job list made anew from a log of so many events."""
+    async with place.ground.database() as url:
+        await fill(url, round(rows / EVENTS_PER_JOB))
+
+        async def measure() -> float:
+            return (await rebuild_aside(url)).rate
+
+        yield measure
+
+
+@contextlib.asynccontextmanager
+async def _queries(place: Place, rows: int) -> AsyncIterator[Measure]:
+    """The 95th percentile of the slowest of all audit queries, over a log of so many events of whole reviews."""
     async with place.ground.database() as url:
         await audits.fill(url, round(rows / EVENTS_PER_REVIEW))
         for projection in (Trail(), Jobs()):
             await rebuild(url, projection)
         async with place.ground.pool_on(url) as pool:
-            return [max((await audits.ask_all(pool, QUESTIONS)).values()) for _ in range(place.scale.repeats)]
+
+            async def measure() -> float:
+                return max((await audits.ask_all(pool, QUESTIONS)).values())
+
+            yield measure
