@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,6 +22,7 @@ from projections.catalog import ALL
 from projections.projector import Projector
 from projections.rebuild import NewerTables, prepare
 from projections.swap import Blocked
+from reviewbot.budgets import Budgets
 from reviewbot.check_runs import Keeper
 from reviewbot.config import Settings
 from reviewbot.embedded import embedded_postgres
@@ -33,6 +35,7 @@ from reviewbot.keyrings import open_vault
 from reviewbot.llm.base import Provider
 from reviewbot.llm.catalog import create
 from reviewbot.metrics import Metrics
+from reviewbot.prices import known
 from reviewbot.recovery.keeper import Recovery
 from reviewbot.recovery.store import Store
 from reviewbot.recovery.work import Tools
@@ -218,6 +221,9 @@ class Service:
         settings = self.settings
         provider = make_provider(settings)
         self._stack.push_async_callback(provider.close)
+        check_prices(settings, provider.model)
+        budgets = Budgets(self.pool, self.log, settings.budgets, self.metrics, actor=f"worker:{settings.instance}")
+        self._spawn(budgets.run())
         steps = Steps(
             vault,
             github,
@@ -232,6 +238,7 @@ class Service:
                 version=our_version(),
             ),
             self.metrics,
+            budgets,
             bot_login=f"{slug}[bot]",
         )
         self._worker = Worker(
@@ -263,6 +270,16 @@ def worker_settings(settings: Settings) -> WorkerSettings:
             cap_seconds=settings.retry_cap_seconds,
         ),
     )
+
+
+def check_prices(settings: Settings, model: str) -> None:
+    """Raises ConfigError when there is a budget and nobody knows what the model costs: it would never be used up."""
+    chosen = settings.provider
+    if settings.budgets.any and not known(chosen.name, model, datetime.now(UTC), chosen.prices):
+        raise ConfigError(
+            f"A budget is set, and what {model} costs is not known: set MODEL_PRICES={model}=INPUT/OUTPUT, in US "
+            "dollars per million tokens."
+        )
 
 
 def make_provider(settings: Settings) -> Provider:

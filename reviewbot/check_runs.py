@@ -21,12 +21,20 @@ from eventsourcing.persistence import IntegrityError, OperationalError, StoredEv
 
 from projections.jobs import read
 from projections.jobs.rows import OPEN, Job
-from reviewbot.errors import FinalError, RetryableError
+from reviewbot.errors import FinalError, RetryableError, ReviewBotError
 from reviewbot.github import checks
 from reviewbot.github.client import Client, GitHub
 from reviewbot.github.models import CheckOutput
 from reviewbot.publisher import Plan
-from reviewbot.render import check_cancelled, check_failure, check_queued, check_running, check_sealed, check_skipped
+from reviewbot.render import (
+    check_cancelled,
+    check_failure,
+    check_held,
+    check_queued,
+    check_running,
+    check_sealed,
+    check_skipped,
+)
 from reviewbot.review import check_stream
 from schema import events as e
 from schema.codec import encode
@@ -69,6 +77,7 @@ class Keeper:
         self._vault, self._seal = vault, seal
         self._waiting: dict[UUID, tuple[float, float]] = {}  # job -> (not before, last wait), monotonic seconds
         self._settled: set[tuple[UUID, int, bool]] = set()  # done, though the table does not show it yet
+        self._told_held: dict[UUID, tuple[int, str]] = {}  # job -> installation, why its Check Run says it is held back
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -103,7 +112,24 @@ class Keeper:
             async with limit:
                 return await self._processes.take_lease(LEASE, LEASE_SECONDS) and await self._try(job)
 
-        return any(await asyncio.gather(*map(one, _in_turn(due)[:PAGE])))
+        changed = any(await asyncio.gather(*map(one, _in_turn(due)[:PAGE])))
+        return await self._tell_held() or changed
+
+    async def _tell_held(self) -> bool:
+        """Say on Check Runs that stand already why their jobs wait longer than for their turn, and until when."""
+        held = set(await read.held(self._pool))
+        self._told_held = {job: told for job, told in self._told_held.items() if told[0] in held}
+        jobs = await read.held_jobs(self._pool, PAGE, self._told_held) if held else []
+        for job, reason in jobs:
+            assert job.check_run_id is not None
+            self._told_held[job.job] = (job.installation, reason)  # once, though it may fail: it is for information
+            client, output = self._github.installation(job.installation, job.repository_id), check_held(reason)
+            try:
+                await checks.update(client, job.repository, job.check_run_id, status="queued", output=output)
+            except ReviewBotError as error:
+                logger.info("the check run does not say that the job is held back", job=str(job.job), error=str(error))
+                break  # the others in the next round
+        return bool(jobs)
 
     async def _try(self, job: Job) -> bool:
         """True when the job's Check Run is in step now. Never raises: one job's trouble is no other's."""

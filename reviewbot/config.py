@@ -17,6 +17,7 @@ from reviewbot.errors import ConfigError
 from reviewbot.pem import BadPem, private_key
 from reviewbot.prices import BadPrices, Rate, parse_rates
 from reviewbot.variables import SHORTEST_SECRET, VARIABLES, LogFormat, LogLevel, ProviderName
+from schema.events import Budget
 from schema.keys import KEY_BYTES
 from schema.notes import SEED_BYTES, NoteError, Verifier, checked_name, from_base64
 
@@ -103,6 +104,21 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
     erase_after_days: int  # from the deletion of an installation
 
 
+class BudgetSettings(msgspec.Struct, frozen=True):
+    """What an installation may spend on model calls, in whole US dollars. 0: as much as it takes."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
+
+    @property
+    def any(self) -> bool:
+        return bool(self.day or self.week or self.month)
+
+    def of(self, span: Budget) -> int:
+        return {"day": self.day, "week": self.week, "month": self.month}[span]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. Times in seconds."""
 
@@ -132,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_max: int
     max_files: int
     max_findings: int
+    budgets: BudgetSettings
     instance: str
 
     def secrets(self) -> tuple[str, ...]:
@@ -186,6 +203,7 @@ def load(environ: Mapping[str, str] = os.environ, *, role: Role = "all") -> Sett
         queue_max=read.number("QUEUE_MAX"),
         max_files=read.number("MAX_FILES"),
         max_findings=read.number("MAX_FINDINGS"),
+        budgets=BudgetSettings(*(read.number(f"BUDGET_{span}_USD") for span in ("DAY", "WEEK", "MONTH"))),
         instance=read.text("INSTANCE") or f"{socket.gethostname()}:{port}",
     )
     if not read.faults and settings.heartbeat_seconds * 3 > settings.lease_seconds:

@@ -195,6 +195,13 @@ class Metrics:
             ["provider", "model"],
             registry=self.registry,
         )
+        # budget: day, week, month
+        self.budget_holds = Counter(
+            "reviewbot_budget_holds_total",
+            "Reviews that were held back because the budget of their installation is used up.",
+            ["budget"],
+            registry=self.registry,
+        )
         self.model_seconds = Histogram(
             "reviewbot_model_latency_seconds",
             "How long model calls took.",

@@ -101,11 +101,6 @@ def known(provider: str, model: str, at: datetime, own: Sequence[Rate] = ()) -> 
     )
 
 
-def written(usd: Decimal) -> str:
-    """An amount as it is recorded: exact, and without an exponent or needless zeros."""
-    return f"{usd.normalize():f}"
-
-
 def shown(usd: Decimal) -> str:
     """An amount for people: to the cent, or below that to two digits that count."""
     if usd == 0 or usd >= Decimal("0.01"):

@@ -187,6 +187,11 @@ def check_queued() -> CheckOutput:
     return CheckOutput(title="Waiting", summary="The review of this commit is queued and will start shortly.")
 
 
+def check_held(reason: str) -> CheckOutput:
+    """The review waits for longer than its turn. `reason` is a sentence that says for what, and until when."""
+    return CheckOutput(title="Held back", summary=_prose(reason))
+
+
 def check_running(attempt: int) -> CheckOutput:
     """A worker is at it, for the `attempt`-th time."""
     again = (

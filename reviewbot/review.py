@@ -158,6 +158,10 @@ class ReviewJob(BaseAggregate[UUID]):
         fact = e.ReviewReleased(reason=reason, retry_at=now + after, refunded=refunded, pause=pause, provider=provider)
         self.record(fact)
 
+    def hold(self, reason: str, budget: e.Budget, until: datetime) -> None:
+        """Hand the job back before it costs anything more, because a budget is used up; however often that happens."""
+        self.record(e.ReviewReleased(reason=reason, retry_at=until, refunded=True, pause="installation", budget=budget))
+
     # --- fold ---------------------------------------------------------------------------------------------------
 
     def when(self, fact: e.Fact) -> None:
@@ -187,7 +191,7 @@ class ReviewJob(BaseAggregate[UUID]):
             case e.ReviewReleased():
                 self.state = "queued"
                 self.attempt -= fact.refunded
-                self.releases += 1
+                self.releases += fact.budget is None
             case e.ReviewCompleted():
                 self.state = "completed"
             case e.ReviewSuperseded():

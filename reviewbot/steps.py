@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 import structlog
 
+from reviewbot.budgets import Budgets
 from reviewbot.errors import ReviewBotError
 from reviewbot.github import checks, pulls
 from reviewbot.github.client import Client, GitHub
@@ -19,7 +20,7 @@ from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.metrics import Metrics
 from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
 from reviewbot.policy import PATH, Settings
-from reviewbot.prices import Cost, Rate, cost, written
+from reviewbot.prices import Cost, Rate, cost
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
 from reviewbot.render import check_running
@@ -58,14 +59,18 @@ class Steps:
         provider: Provider,
         settings: StepSettings,
         metrics: Metrics,
+        budgets: Budgets,
         *,
         bot_login: str,
     ) -> None:
-        self._vault, self._github, self._provider = vault, github, provider
+        self._vault, self._github, self._provider, self._budgets = vault, github, provider, budgets
         self._settings, self._metrics, self._bot_login = settings, metrics, bot_login
 
     async def review(self, story: Story) -> None:
-        """From the claim to ReviewCompleted. Raises NotWanted, FenceLost, and what GitHub and the provider raise."""
+        """From the claim to ReviewCompleted.
+
+        Raises NotWanted, FenceLost, OverBudget, and what GitHub and the provider raise.
+        """
         try:
             await self._review(story)
         except Erased as erased:
@@ -75,6 +80,8 @@ class Steps:
         client = self._github.installation(story.row.installation, story.row.repository_id)
         await self._check_permission(client, story)
         pull = await self._resolve_head(client, story)
+        if not self._is_prepared(story):
+            await self._budgets.check(story.row.installation)
         await self._show_in_progress(client, story)
         plan = await self._prepared(story) or await self._prepare(client, story, pull)
         await self._publish(client, story, plan)
@@ -146,10 +153,13 @@ class Steps:
     async def _prepared(self, story: Story) -> Plan | None:
         """What an earlier attempt fixed for this head: it is posted as it is, at no further cost."""
         prepared = story.job.prepared
-        if prepared is None or prepared.head_sha != story.job.head_sha:
+        if prepared is None or not self._is_prepared(story):
             return None
         plan = await self._vault.read_artifact(story.row.installation, prepared.plan)
         return msgspec.json.decode(plan, type=Plan)
+
+    def _is_prepared(self, story: Story) -> bool:
+        return story.job.prepared is not None and story.job.prepared.head_sha == story.job.head_sha
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         settings = self._settings
@@ -318,7 +328,7 @@ class LogLedger:
             latency_ms=answer.latency_ms,
             request_id=answer.request_id,
             structured=answer.structured,
-            cost_usd=None if paid.usd is None else written(paid.usd),
+            cost_usd=paid.usd,
             price_table=paid.table,
         )
         await self._story.record(fact, [raw])

@@ -24,12 +24,22 @@ class FenceLost(Exception):
     """Somebody else decides about this job now: nothing of it may be written or posted by us any more."""
 
 
-class NotWanted(Exception):
+class Ended(Exception):
+    """The attempt ends here, though nothing failed; `decide` tells the job how."""
+
+    def decide(self, job: ReviewJob) -> None:
+        raise NotImplementedError
+
+
+class NotWanted(Ended):
     """The review ends here without one; `fact` is how."""
 
     def __init__(self, fact: e.ReviewSuperseded | e.ReviewCancelled | e.ReviewSkipped) -> None:
         super().__init__(fact.TOPIC)
         self.fact = fact
+
+    def decide(self, job: ReviewJob) -> None:
+        job.record(self.fact)
 
 
 class Story:

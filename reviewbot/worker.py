@@ -26,7 +26,7 @@ from projections.jobs.rows import Job
 from reviewbot.errors import FinalError, GitHubRateLimited, ProviderRateLimited, RetryableError, ReviewBotError
 from reviewbot.metrics import Metrics
 from reviewbot.review import RetryPolicy
-from reviewbot.story import FenceLost, NotWanted, Story, end_unclaimed, unwanted
+from reviewbot.story import Ended, FenceLost, Story, end_unclaimed, unwanted
 from schema import events as e
 from schema.log import Log, as_persistence_errors
 from schema.processes import Processes
@@ -298,8 +298,8 @@ class Worker:
             return self._after_cancel(story, running)
         except FenceLost as lost:
             logger.warning("the job is in other hands", reason=str(lost))
-        except NotWanted as ending:
-            return partial(story.record, ending.fact)
+        except Ended as ending:
+            return partial(story.decide, ending.decide)
         except (GitHubRateLimited, ProviderRateLimited) as limited:
             logger.warning("review waits for a limit", error=str(limited))
             return partial(self._pause, story, limited)

@@ -8,6 +8,7 @@ metadata of an event are columns of its row (see `schema.log.Recorded`). To chan
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -26,6 +27,7 @@ Trigger = Literal[
 ]
 Conclusion = Literal["success", "neutral", "failure", "cancelled", "skipped"]
 Pause = Literal["installation", "provider"]
+Budget = Literal["day", "week", "month"]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -135,7 +137,7 @@ class AnswerReceived(Fact, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: int = 0
     request_id: str | None = None
     structured: bool = True  # False: the endpoint refused the schema and was asked in words
-    cost_usd: str | None = None  # a decimal number; None: no price of the model was known
+    cost_usd: Decimal | None = None  # None: no price of the model was known
     price_table: str | None = None  # by which it was priced; None: recorded by a version that did not price
 
 
@@ -206,6 +208,7 @@ class ReviewReleased(Fact, frozen=True, kw_only=True, omit_defaults=True):
     refunded: bool  # whether the attempt does not count
     pause: Pause | None = None  # also hold back the whole installation, or everybody who uses the provider
     provider: str | None = None
+    budget: Budget | None = None  # the one that is used up: only the installation waits, the job is ready at once
 
 
 class ReviewSuperseded(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -330,6 +333,13 @@ class PermissionsAccepted(Fact, frozen=True, kw_only=True, omit_defaults=True):
     TOPIC = "PermissionsAccepted"
     installation: int
     at: datetime
+
+
+class InstallationResumed(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """A budget that held an installation back is not used up any more, before its time is over."""
+
+    TOPIC = "InstallationResumed"
+    installation: int
 
 
 class RepositoriesChanged(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -470,5 +480,6 @@ FACTS: tuple[type[Fact], ...] = (
     TokenCreated,
     TokenRevoked,
     InstallationErased,
+    InstallationResumed,
 )
 BY_TOPIC: dict[str, type[Fact]] = {fact.TOPIC: fact for fact in FACTS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -83,7 +84,7 @@ async def test_what_an_answer_cost_is_recorded_with_it_and_counted(world: World)
     await story.load()
     await world.steps(prices=parse_rates("fake-1=3/15")).review(story)
     (received,) = [fact for fact in await world.facts(job) if isinstance(fact, e.AnswerReceived)]
-    assert (received.cost_usd, received.price_table) == ("0.0045", "MODEL_PRICES")
+    assert (received.cost_usd, received.price_table) == (Decimal("0.0045"), "MODEL_PRICES")
     value = world.metrics.registry.get_sample_value
     assert value("reviewbot_cost_usd_total", {"provider": "fake", "model": "fake-1"}) == pytest.approx(0.0045)
 

@@ -19,7 +19,9 @@ from projections.catalog import ALL
 from projections.jobs import read
 from projections.jobs.rows import Job
 from projections.projector import Projector, lag
+from reviewbot.budgets import Budgets
 from reviewbot.check_runs import Keeper
+from reviewbot.config import BudgetSettings
 from reviewbot.demo import state
 from reviewbot.demo.standin import Standin
 from reviewbot.github.client import Client, GitHub
@@ -88,6 +90,7 @@ class World:
     log: Log
     provider: FakeProvider = field(default_factory=FakeProvider)
     metrics: Metrics = field(default_factory=Metrics)
+    budgets: BudgetSettings = field(default_factory=BudgetSettings)
     vault: Vault = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +164,19 @@ class World:
 
     def steps(self, **settings: Any) -> Steps:
         """The steps of a review, with the world's provider."""
-        return Steps(self.vault, self.github, self.provider, StepSettings(**settings), self.metrics, bot_login=BOT)
+        return Steps(
+            self.vault,
+            self.github,
+            self.provider,
+            StepSettings(**settings),
+            self.metrics,
+            self.limited(self.budgets),
+            bot_login=BOT,
+        )
+
+    def limited(self, budgets: BudgetSettings) -> Budgets:
+        """These budgets, held against the log."""
+        return Budgets(self.pool, self.log, budgets, self.metrics, actor="worker:one")
 
     def story(self, row: Job) -> Story:
         """The story of a claimed job."""

@@ -11,6 +11,7 @@ create index jobs_unchecked on jobs (request_position)
       and (check_version is null or check_version <> request_version
            or (not check_concluded and state in ('completed', 'failed', 'superseded', 'cancelled', 'skipped')));
 create index installations_turn on installations (turn, installation) where queued > 0 and state = 'active';
+create index installations_held on installations (paused_until) where budget is not null;
 
 insert into installations (installation, queued, running, turn, next_run_at)
 select installation, count(*) filter (where state = 'queued'), count(*) filter (where state = 'running'),

@@ -65,7 +65,11 @@ def _needs_job(wanted: Needs, event: Recorded, fact: e.CheckRunCreated | e.Check
 def _needs_installation(
     wanted: Needs,
     event: Recorded,
-    fact: e.InstallationCreated | e.InstallationUnsuspended | e.InstallationSuspended | e.InstallationDeleted,
+    fact: e.InstallationCreated
+    | e.InstallationUnsuspended
+    | e.InstallationSuspended
+    | e.InstallationDeleted
+    | e.InstallationResumed,
 ) -> None:
     wanted.installations.add(fact.installation)
 
@@ -217,9 +221,9 @@ def _posted(rows: Rows, job: Job, event: Recorded, fact: e.ReviewPosted) -> None
 
 
 def _released(rows: Rows, job: Job, event: Recorded, fact: e.ReviewReleased) -> None:
-    _back_in_queue(job, fact.retry_at, fact.reason)
+    _back_in_queue(job, fact.retry_at if fact.budget is None else event.recorded_at, fact.reason)
     job.attempt -= fact.refunded
-    job.releases += 1
+    job.releases += fact.budget is None
     _pause(rows, job, fact)
 
 
@@ -270,7 +274,7 @@ def _pause(rows: Rows, job: Job, fact: e.ReviewReleased) -> None:
     if fact.pause == "installation":
         row = rows.installation(job.installation)
         if row.paused_until is None or row.paused_until < until:
-            row.paused_until, row.pause_reason = until, fact.reason
+            row.paused_until, row.pause_reason, row.budget = until, fact.reason, fact.budget
     elif fact.pause == "provider" and fact.provider:
         pause = rows.providers.get(fact.provider)
         if pause is None or pause.paused_until < until:
@@ -305,6 +309,12 @@ def _suspended(rows: Rows, event: Recorded, fact: e.InstallationSuspended) -> No
 
 def _deleted(rows: Rows, event: Recorded, fact: e.InstallationDeleted) -> None:
     _set_installation(rows, fact.installation, "deleted", fact.at)
+
+
+def _resumed(rows: Rows, event: Recorded, fact: e.InstallationResumed) -> None:
+    row = rows.installation(fact.installation)
+    if row.budget is not None:
+        row.paused_until = row.pause_reason = row.budget = None
 
 
 def _set_installation(
@@ -344,6 +354,7 @@ TURNS: Mapping[type[e.Fact], Callable[[Rows, Recorded, Any], None]] = {
     e.InstallationUnsuspended: _installed,
     e.InstallationSuspended: _suspended,
     e.InstallationDeleted: _deleted,
+    e.InstallationResumed: _resumed,
 }
 NEEDS: Mapping[type[e.Fact], Callable[[Needs, Recorded, Any], None]] = {
     e.ReviewRequested: _needs_pull,
@@ -356,4 +367,5 @@ NEEDS: Mapping[type[e.Fact], Callable[[Needs, Recorded, Any], None]] = {
     e.InstallationUnsuspended: _needs_installation,
     e.InstallationSuspended: _needs_installation,
     e.InstallationDeleted: _needs_installation,
+    e.InstallationResumed: _needs_installation,
 }

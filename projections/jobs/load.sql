@@ -34,6 +34,6 @@ select
          offset 0
      ) p),
     (select coalesce(json_agg(i), '[]') from (
-        select installation, state, changed_at, paused_until, pause_reason
+        select installation, state, changed_at, paused_until, pause_reason, budget
         from installations where installation = any ($4::bigint[])) i),
     (select coalesce(json_agg(p), '[]') from providers p where provider = any ($5::text[]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -123,6 +123,24 @@ async def lost(pool: Pool, lease_seconds: float, rows: int = 100) -> list[Lost]:
 async def unchecked(pool: Pool, rows: int = 50) -> list[Job]:
     """Jobs whose Check Run on GitHub must be created or concluded."""
     return [Job(*row) for row in await pool.fetch(load(HERE, "unchecked"), rows)]
+
+
+async def held(pool: Pool) -> list[int]:
+    """Installations that a used up budget holds back now."""
+    return [row["installation"] for row in await pool.fetch(load(HERE, "held"))]
+
+
+async def held_jobs(pool: Pool, rows: int, told: Mapping[UUID, tuple[int, str]]) -> list[tuple[Job, str]]:
+    """Waiting jobs that a used up budget holds back and whose Check Run does not say so, each with the reason.
+
+    `told` are the installations and the reasons that Check Runs give already.
+    """
+    found = []
+    reasons = [reason for _, reason in told.values()]
+    for row in await pool.fetch(load(HERE, "held_jobs"), rows, list(told), reasons):
+        *columns, reason = row
+        found.append((Job(*columns), reason))
+    return found
 
 
 async def open_jobs(pool: Pool, installation: int) -> list[UUID]:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from schema.events import Budget
+
 State = Literal["queued", "ending", "running", "completed", "failed", "superseded", "cancelled", "skipped"]
 OPEN: frozenset[State] = frozenset({"queued", "ending", "running"})
 
@@ -87,6 +89,7 @@ class Installation(msgspec.Struct, kw_only=True):
     changed_at: datetime | None = None
     paused_until: datetime | None = None
     pause_reason: str | None = None
+    budget: Budget | None = None
 
 
 class ProviderPause(msgspec.Struct, kw_only=True):

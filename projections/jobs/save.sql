@@ -1,14 +1,14 @@
 -- Writes folded rows, each kind given as a JSON array. The counters of installations are left to the triggers of jobs.
 -- $1 jobs, $2 installations, $3 pull requests, $4 providers.
 with saved_installations as (
-    insert into installations as i (installation, state, changed_at, paused_until, pause_reason)
-    select installation, state, changed_at, paused_until, pause_reason
+    insert into installations as i (installation, state, changed_at, paused_until, pause_reason, budget)
+    select installation, state, changed_at, paused_until, pause_reason, budget
     from json_populate_recordset(null::installations, $2::json)
     on conflict (installation) do update
     set state = excluded.state, changed_at = excluded.changed_at, paused_until = excluded.paused_until,
-        pause_reason = excluded.pause_reason
-    where (i.state, i.changed_at, i.paused_until, i.pause_reason) is distinct from
-          (excluded.state, excluded.changed_at, excluded.paused_until, excluded.pause_reason)
+        pause_reason = excluded.pause_reason, budget = excluded.budget
+    where (i.state, i.changed_at, i.paused_until, i.pause_reason, i.budget) is distinct from
+          (excluded.state, excluded.changed_at, excluded.paused_until, excluded.pause_reason, excluded.budget)
 ),
 saved_pulls as (
     insert into pull_requests

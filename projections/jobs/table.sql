@@ -72,6 +72,7 @@ create table installations (
     max_running  integer,               -- null: the operator's default
     paused_until timestamptz,
     pause_reason text,
+    budget       text,                  -- the one that is used up, when that is the reason
     queued       integer not null default 0 check (queued >= 0),
     running      integer not null default 0 check (running >= 0),
     next_run_at  timestamptz,           -- of its first queued job

@@ -91,8 +91,7 @@ def _answered(rows: Rows, event: Recorded, fact: e.AnswerReceived) -> None:
     call.outcome, call.model, call.prompt = "answered", fact.model, fact.prompt
     call.input_tokens, call.output_tokens = fact.input_tokens, fact.output_tokens
     call.cached_input_tokens = fact.cached_input_tokens
-    call.cost_usd = None if fact.cost_usd is None else Decimal(fact.cost_usd)
-    call.price_table = fact.price_table
+    call.cost_usd, call.price_table = fact.cost_usd, fact.price_table
 
 
 def _unanswered(rows: Rows, event: Recorded, fact: e.ModelCallFailed) -> None:

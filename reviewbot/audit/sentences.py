@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from reviewbot.prices import shown
 from schema import events as e
 from schema.codec import Recorded
@@ -29,10 +27,7 @@ def _words(fact: e.Fact) -> str:
         case e.ModelAsked():
             return f"prompt {fact.prompt[:12]} sent to {fact.provider} ({fact.model}), call {fact.call}"
         case e.AnswerReceived():
-            tokens = f"{fact.input_tokens} tokens in, {fact.output_tokens} out"
-            paid = f", {shown(Decimal(fact.cost_usd))}" if fact.cost_usd is not None else ""
-            what = f"answer {fact.answer[:12]} received from {fact.model}"
-            return f"{what}: {fact.finish}, {tokens}, {fact.latency_ms} ms{paid}"
+            return _received(fact)
         case e.ModelCallFailed():
             return f"call {fact.call} to {fact.provider} ({fact.model}) failed: {fact.code}"
         case e.ReviewPrepared():
@@ -48,6 +43,8 @@ def _words(fact: e.Fact) -> str:
             return f"review failed for good ({fact.code}): {fact.reason}"
         case e.ReviewFailed():
             return f"attempt failed ({fact.code}), next one at {fact.retry_at:%H:%M:%S}: {fact.reason}"
+        case e.ReviewReleased(budget=str()):
+            return f"held back until {fact.retry_at:%Y-%m-%d %H:%M}: {fact.reason}"
         case e.ReviewReleased():
             return f"put back until {fact.retry_at:%H:%M:%S}: {fact.reason}"
         case e.ReviewSuperseded():
@@ -64,6 +61,13 @@ def _words(fact: e.Fact) -> str:
             return f"Check Run {fact.check_run_id} concluded: {fact.conclusion}"
         case _:
             return _told(fact)
+
+
+def _received(fact: e.AnswerReceived) -> str:
+    tokens = f"{fact.input_tokens} tokens in, {fact.output_tokens} out"
+    paid = f", {shown(fact.cost_usd)}" if fact.cost_usd is not None else ""
+    what = f"answer {fact.answer[:12]} received from {fact.model}"
+    return f"{what}: {fact.finish}, {tokens}, {fact.latency_ms} ms{paid}"
 
 
 def _findings(count: int) -> str:
@@ -83,22 +87,6 @@ def _told(fact: e.Fact) -> str:
             return f"{fact.repository}#{fact.pull_request} is a draft: waiting until it is ready"
         case e.RepositoryRenamed():
             return f"repository {fact.repository_id} is now {fact.repository}"
-        case e.InstallationCreated():
-            return f"{fact.account} installed the App (installation {fact.installation})"
-        case e.InstallationDeleted():
-            return f"installation {fact.installation} deleted"
-        case e.InstallationErased():
-            return f"the texts of installation {fact.installation} were erased: prompts, diffs, answers and deliveries"
-        case e.InstallationSuspended():
-            return f"installation {fact.installation} suspended"
-        case e.InstallationUnsuspended():
-            return f"installation {fact.installation} unsuspended"
-        case e.PermissionsAccepted():
-            return f"installation {fact.installation} accepted new permissions"
-        case e.RepositoriesChanged():
-            return (
-                f"installation {fact.installation}: {len(fact.added)} repositories added, {len(fact.removed)} removed"
-            )
         case e.DeliveryIgnored():
             return f"delivery of {fact.event} ignored: {fact.reason}"
         case e.DeliveryParked():
@@ -112,6 +100,30 @@ def _told(fact: e.Fact) -> str:
             return f"gap: nobody knows what GitHub sent between {since} and {until}"
         case e.HeadLeftOut():
             return f"{fact.repository}#{fact.pull_request} at {fact.head_sha[:12]} left out by the sweep: {fact.reason}"
+        case _:
+            return _administered(fact)
+
+
+def _administered(fact: e.Fact) -> str:
+    match fact:
+        case e.InstallationCreated():
+            return f"{fact.account} installed the App (installation {fact.installation})"
+        case e.InstallationDeleted():
+            return f"installation {fact.installation} deleted"
+        case e.InstallationErased():
+            return f"the texts of installation {fact.installation} were erased: prompts, diffs, answers and deliveries"
+        case e.InstallationSuspended():
+            return f"installation {fact.installation} suspended"
+        case e.InstallationUnsuspended():
+            return f"installation {fact.installation} unsuspended"
+        case e.InstallationResumed():
+            return f"installation {fact.installation} goes on: its budget is not used up any more"
+        case e.PermissionsAccepted():
+            return f"installation {fact.installation} accepted new permissions"
+        case e.RepositoriesChanged():
+            return (
+                f"installation {fact.installation}: {len(fact.added)} repositories added, {len(fact.removed)} removed"
+            )
         case e.TokenCreated():
             until = f"until {fact.expires_at:%Y-%m-%d %H:%M}" if fact.expires_at else "until it is revoked"
             return f"token {fact.name} opens the HTTP API {until}"

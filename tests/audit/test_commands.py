@@ -174,7 +174,7 @@ async def paid(log: Log) -> UUID:
         )  # fmt: skip
 
     facts = (
-        *(asked(1), answered(1, cost_usd="0.5", price_table="list of old")),
+        *(asked(1), answered(1, cost_usd=Decimal("0.5"), price_table="list of old")),
         *(asked(2), answered(2)),
         *(asked(3), answered(3, price_table="list of old")),
         asked(4),

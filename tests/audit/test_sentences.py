@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -35,14 +36,20 @@ def example(kind: type[Any]) -> Any:
 
 
 def _value(name: str, hint: Any) -> object:
-    literals = {"trigger": "opened", "finish": "complete", "conclusion": "neutral", "pause": "provider"}
+    literals = {
+        "trigger": "opened",
+        "finish": "complete",
+        "conclusion": "neutral",
+        "pause": "provider",
+        "budget": "day",
+    }
     if name in literals:
         return literals[name]
     if get_origin(hint) is tuple:
         return (_value("", get_args(hint)[0]),)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return example(hint)
-    known = {int: 7, bool: True, str: "word", type(START): START}
+    known = {int: 7, bool: True, str: "word", Decimal: Decimal("0.5"), type(START): START}
     return known.get(hint, meta().correlation)
 
 

@@ -156,6 +156,29 @@ def test_a_hand_back_refunds_the_attempt_and_may_pause_the_installation_or_the_p
     assert story.rows.providers["p"].paused_until == until
 
 
+def test_a_used_up_budget_holds_the_installation_back_and_not_the_job(story: Story) -> None:
+    job = story.ask(requested())
+    story.start(job)
+    until = START + timedelta(days=9)
+    held = e.ReviewReleased(reason="used up", retry_at=until, refunded=True, pause="installation", budget="month")
+    story.happens(job, held)
+    row, installation = story.rows.jobs[job], story.rows.installations[INSTALLATION]
+    assert (row.state, row.attempt, row.releases, row.reason) == ("queued", 0, 0, "used up")
+    assert row.run_at < until
+    assert (installation.paused_until, installation.budget) == (until, "month")
+    story.happens(uuid4(), e.InstallationResumed(installation=INSTALLATION))
+    assert (installation.paused_until, installation.pause_reason, installation.budget) == (None, None, None)
+
+
+def test_a_raised_budget_does_not_end_a_pause_for_another_reason(story: Story) -> None:
+    job = story.ask(requested())
+    story.start(job)
+    until = START + timedelta(minutes=5)
+    story.happens(job, e.ReviewReleased(reason="limit", retry_at=until, refunded=True, pause="installation"))
+    story.happens(uuid4(), e.InstallationResumed(installation=INSTALLATION))
+    assert story.rows.installations[INSTALLATION].paused_until == until
+
+
 def test_an_event_that_the_claim_has_written_already_is_passed_over(story: Story) -> None:
     job = story.ask(requested())
     story.start(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ import pytest
 from projections.projector import step
 from projections.rebuild import rebuild
 from projections.usage.project import Usage
+from projections.usage.read import spent
 from schema import events as e
 from schema.log import Log
 from tests.helpers import HEAD, START, append, meta
@@ -32,7 +34,7 @@ def asked(prompt: str) -> e.ModelAsked:
 
 
 def answered(prompt: str, **changes: Any) -> e.AnswerReceived:
-    told: dict[str, Any] = {"answer": "a", "finish": "complete", "cost_usd": "0.25", "price_table": "list"}
+    told: dict[str, Any] = {"answer": "a", "finish": "complete", "cost_usd": Decimal("0.25"), "price_table": "list"}
     return e.AnswerReceived(call=1, provider="p", model="m-1", prompt=prompt, input_tokens=7, **(told | changes))
 
 
@@ -110,6 +112,25 @@ async def test_an_answer_is_of_use_when_the_posted_review_was_made_from_it(
     await append(log, job, *facts)
     await project(pool, page)
     assert await calls(pool, job) == expected
+
+
+async def test_what_was_spent_is_told_by_day_week_and_month(pool: asyncpg.Pool[asyncpg.Record], log: Log) -> None:
+    for _ in range(4):
+        await append(log, uuid4(), asked("1"), answered("1", cost_usd=Decimal("1.5")), about=meta(installation=5))
+    await project(pool)
+    starts = "select array_agg(date_trunc(name, now() at time zone 'UTC') at time zone 'UTC') from {} name"
+    day, week, month = await pool.fetchval(starts.format("unnest(array['day', 'week', 'month'])"))
+    hour = timedelta(hours=1)
+    moments = [day, day - hour, week - hour, month - hour]
+    for moment, position in zip(moments, [1, 3, 5, 7], strict=True):
+        await pool.execute("update model_calls set asked_at = $1 where position = $2", moment, position)
+    found = {each.span: each for each in await spent(pool, 5)}
+    for name, since in (("day", day), ("week", week), ("month", month)):
+        assert found[name].usd == sum(Decimal("1.5") for moment in moments if moment >= since)
+        assert found[name].until > datetime.now(UTC)
+    assert found["day"].until == day + timedelta(days=1)
+    assert found["week"].until == week + timedelta(days=7)
+    assert found["month"].until.day == 1
 
 
 async def test_a_rebuild_gives_the_same_calls(database: str, pool: asyncpg.Pool[asyncpg.Record], log: Log) -> None:

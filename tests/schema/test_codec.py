@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -26,12 +27,13 @@ FOR_EVER = (
     "InstallationSuspended", "InstallationUnsuspended", "PermissionsAccepted", "RepositoriesChanged",
     "DeliveryIgnored", "DeliveryParked", "DeliveryMissed", "DeliveryLost", "IntakeGap", "HeadLeftOut",
     "TokenCreated", "TokenRevoked",
-    "InstallationErased", "SettingsRead",
+    "InstallationErased", "SettingsRead", "InstallationResumed",
 )  # fmt: skip
 
 # What Postgres and JSON both hold: no U+0000, no lone surrogates, times with a zone.
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
+st.register_type_strategy(Decimal, st.decimals(allow_nan=False, allow_infinity=False))
 st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))
 
 
