@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a repository may say about its reviews. None: as the operator has it."""
 
     enabled: Annotated[bool, _says("false: no pull request is reviewed.")] = True
+    drafts: Annotated[
+        Literal["wait", "review"], _says("Whether drafts wait until they are ready, or are reviewed at each push.")
+    ] = "wait"
     min_severity: Annotated[Severity, _says("Findings below it are not shown.")] = "low"
     max_comments: Annotated[
         Limit | None, _says("The most inline comments of a review; further findings stand in its body.")

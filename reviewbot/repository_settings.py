@@ -53,6 +53,7 @@ async def read_standing(client: Client, story: Story, vault: Vault, base_sha: st
         settings=kept.ref,
         faults=faults,
         instead=earlier.position if earlier else None,
+        drafts=policy.settings.drafts == "review",
     )
     await story.record(fact, [kept])
     return Standing(policy, kept.ref)

@@ -118,7 +118,7 @@ class Steps:
         """Raises NotWanted unless this head of an open pull request is still the one to review."""
         if pull.state == "closed":
             raise NotWanted(e.ReviewCancelled(reason="merged" if pull.merged else "closed"))
-        if pull.draft and story.row.trigger not in DELIBERATE:
+        if pull.draft and story.row.trigger not in DELIBERATE and not await story.reviews_drafts():
             raise NotWanted(e.ReviewCancelled(reason="draft"))
         if story.job.head_sha in (None, pull.head.sha):
             return
@@ -167,6 +167,7 @@ class Steps:
         policy = standing.policy
         if not policy.settings.enabled:
             raise NotWanted(e.ReviewSkipped(reason=f"{PATH} on the base branch says enabled: false"))
+        await self._insist(story, pull)  # the settings may have changed their mind about drafts
         under = terms(
             self._provider,
             policy.settings,

@@ -93,7 +93,11 @@ class Story:
 
     async def earlier_settings(self) -> Recorded | None:
         """The newest SettingsRead of the job's repository that had no fault."""
-        return await self._log.newest_settings(self.row.installation, self.row.repository_id)
+        return await self._log.newest_settings(self.row.installation, self.row.repository_id, faulty=False)
+
+    async def reviews_drafts(self) -> bool:
+        """Whether the job's repository wants drafts reviewed."""
+        return await reviews_drafts(self._log, self.row.installation, self.row.repository_id)
 
     async def request(self, fact: e.ReviewRequested, job: UUID) -> None:
         """Ask for another review, of the head that is there now. It is fine when that was asked for already.
@@ -104,6 +108,12 @@ class Story:
         with contextlib.suppress(AlreadyRequested, IntegrityError):
             other.ask(fact)
             await self._log.append([_mapper.to_stored_event(event) for event in other.collect_events()], self._meta)
+
+
+async def reviews_drafts(log: Log, installation: int, repository_id: int) -> bool:
+    """Whether the settings that stood for the repository's newest review want drafts reviewed."""
+    newest = await log.newest_settings(installation, repository_id, faulty=True)
+    return newest is not None and isinstance(newest.fact, e.SettingsRead) and newest.fact.drafts
 
 
 def unwanted(superseded_by: UUID | None, cancel_reason: str | None) -> e.ReviewSuperseded | e.ReviewCancelled | None:

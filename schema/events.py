@@ -83,6 +83,7 @@ class SettingsRead(Fact, frozen=True, kw_only=True, omit_defaults=True):
     settings: str  # artifact digest of the settings in force, with what is said of them
     faults: int = 0  # when there are any, the file says nothing, and something else stands
     instead: int | None = None  # position of the SettingsRead whose settings stand then; None: the defaults
+    drafts: bool = False  # whether drafts are reviewed: asked when a delivery comes, before there is a review
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

@@ -262,10 +262,11 @@ class Log:
             rows = await self._pool.fetch(load("schema.queries", "read_stream"), stream, after)
         return recorded(rows)
 
-    async def newest_settings(self, installation: int, repository_id: int) -> Recorded | None:
-        """The newest SettingsRead of a repository that had no fault."""
+    async def newest_settings(self, installation: int, repository_id: int, *, faulty: bool) -> Recorded | None:
+        """The newest SettingsRead of a repository; `faulty`: also one with faults."""
+        query = load("schema.queries", "newest_settings")
         with as_persistence_errors():
-            rows = await self._pool.fetch(load("schema.queries", "newest_settings"), installation, repository_id)
+            rows = await self._pool.fetch(query, installation, repository_id, faulty)
         return next(iter(recorded(rows)), None)
 
     async def read_after(self, position: int, limit: int = 500) -> list[Recorded]:

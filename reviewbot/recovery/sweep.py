@@ -20,6 +20,7 @@ from reviewbot.github.models import Installation, InstalledRepository, OpenPull
 from reviewbot.recovery.store import Met, OpenHead
 from reviewbot.recovery.work import Hold, Tell, Tools
 from reviewbot.review import AlreadyRequested, ReviewJob, job_id
+from reviewbot.story import reviews_drafts
 from reviewbot.webhooks.pull_request import TRIGGERS
 from schema.codec import FactMapper
 from schema.events import HeadLeftOut, ReviewRequested
@@ -153,10 +154,11 @@ class Sweep:
         """Explain what nothing explains yet. False: there was more to ask for than one sweep may."""
         heads = [OpenHead(pull.number, pull.head.sha, pull.draft) for pull in pulls]
         unexplained = await self._store.unexplained(place.repository.id, heads, list(TRIGGERS))
+        drafts = await reviews_drafts(self._tools.log, place.installation, place.repository.id)
         for pull in pulls:
             if pull.number not in unexplained:
                 continue
-            reason = await _why_not(place, pull, known=unexplained[pull.number])
+            reason = await _why_not(place, pull, known=unexplained[pull.number], drafts=drafts)
             if reason is not None:
                 swept.left_out += await self._leave_out(place, pull, reason)
             elif swept.requested < self._reach.asks:
@@ -222,9 +224,9 @@ class _Place(msgspec.Struct, frozen=True):
     met: Met
 
 
-async def _why_not(place: _Place, pull: OpenPull, *, known: bool) -> str | None:
-    """Why a head is not to be reviewed; None: it is."""
-    if pull.draft:
+async def _why_not(place: _Place, pull: OpenPull, *, known: bool, drafts: bool) -> str | None:
+    """Why a head is not to be reviewed; None: it is. `drafts`: whether the repository wants drafts reviewed."""
+    if pull.draft and not drafts:
         return DRAFT
     if pull.user is not None and pull.user.type == "Bot":
         return "a bot opened it"

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from reviewbot.story import reviews_drafts
 from schema.events import ReviewRequested
 from schema.log import Log, as_persistence_errors
 from schema.sql import load
@@ -23,6 +24,10 @@ class Known:
             if event.topic == ReviewRequested.TOPIC and isinstance(fact := event.fact, ReviewRequested):
                 return fact
         return None
+
+    async def reviews_drafts(self, installation: int, repository_id: int) -> bool:
+        """Whether the repository's settings, as they stood for its newest review, want drafts reviewed."""
+        return await reviews_drafts(self._log, installation, repository_id)
 
     async def pull_requests_of_head(self, repository_id: int, head_sha: str) -> list[int]:
         """The pull requests in which a commit was to be reviewed, the newest request first."""

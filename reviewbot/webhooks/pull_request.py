@@ -1,4 +1,4 @@
-"""`pull_request`: pushes ask for a review, drafts wait, closing ends it."""
+"""`pull_request`: pushes ask for a review, drafts wait unless the repository wants them reviewed, closing ends it."""
 
 from __future__ import annotations
 
@@ -62,13 +62,16 @@ class Payload(msgspec.Struct, frozen=True):
 async def pushed(incoming: Incoming) -> Decision:
     """A new head, or one that is now ready: one review per head, however it came to be the head."""
     payload = incoming.read(Payload)
-    return _asked(incoming, payload, TRIGGERS[payload.action])
+    return await _asked(incoming, payload, TRIGGERS[payload.action])
 
 
 @router.register("pull_request", action="converted_to_draft")
 @decides
 async def converted_to_draft(incoming: Incoming) -> Decision:
-    return _drafted(incoming, incoming.read(Payload))
+    payload = incoming.read(Payload)
+    if await _reviews_drafts(incoming, payload):
+        return Ignored("this repository has drafts reviewed, too")
+    return _drafted(incoming, payload)
 
 
 @router.register("pull_request", action="closed")
@@ -96,12 +99,12 @@ async def edited(incoming: Incoming) -> Decision:
     pull = payload.pull_request
     if payload.changes is None or payload.changes.base is None:
         return Ignored("only the title or the text was edited", pull.number, pull.head.sha)
-    return _asked(incoming, payload, "base_changed", key=f"base:{pull.base.sha}")
+    return await _asked(incoming, payload, "base_changed", key=f"base:{pull.base.sha}")
 
 
-def _asked(incoming: Incoming, payload: Payload, trigger: Trigger, key: str = PUSH) -> Decision:
+async def _asked(incoming: Incoming, payload: Payload, trigger: Trigger, key: str = PUSH) -> Decision:
     pull, sender = payload.pull_request, payload.sender
-    if pull.draft:
+    if pull.draft and not await _reviews_drafts(incoming, payload):
         return _drafted(incoming, payload)
     if sender.is_bot:
         return Ignored("a bot did this", pull.number, pull.head.sha)
@@ -114,6 +117,10 @@ def _asked(incoming: Incoming, payload: Payload, trigger: Trigger, key: str = PU
         asked_at=pull.updated_at,
         key=key,
     )
+
+
+async def _reviews_drafts(incoming: Incoming, payload: Payload) -> bool:
+    return await incoming.known.reviews_drafts(payload.installation.id, payload.repository.id)
 
 
 def _drafted(incoming: Incoming, payload: Payload) -> Told:

@@ -1,3 +1,2 @@
--- The newest settings of a repository that had no fault, for when its file has some.
-create index event_settings on event (((data ->> 'repository_id')::bigint), position)
-    where topic = 'SettingsRead' and (data ->> 'faults') is null;
+-- What repositories set for their reviews, the newest of each found at once.
+create index event_settings on event (((data ->> 'repository_id')::bigint), position) where topic = 'SettingsRead';

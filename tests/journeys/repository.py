@@ -44,6 +44,7 @@ BRANCHES: dict[str, tuple[str, dict[str, bytes]]] = {  # name -> (parent, files)
     "own-settings": ("topic", {".reviewbot.yml": b"enabled: false\n"}),
     # As base branches:
     "settled": ("main", {".reviewbot.yml": SETTLED}),
+    "drafting": ("main", {".reviewbot.yml": b"drafts: review\n"}),
     "ignoring": ("main", {".reviewbot.yml": b"ignore: [shop/]\n"}),
     "switched-off": ("main", {".reviewbot.yml": b"enabled: false\n"}),
     "faulty": ("main", {".reviewbot.yml": b"language: German\nmax_file: 3\n"}),

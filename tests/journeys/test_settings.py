@@ -77,3 +77,17 @@ async def test_a_file_with_faults_leaves_the_last_good_settings_in_force(place: 
     assert "A trifle" not in place.reviews(number)[0].body
     assert "those of commit" in str(place.check_runs()[-1].output)
     assert place.replay(job.job).returncode == 0
+
+
+async def test_drafts_are_reviewed_where_the_repository_wants_it_and_as_long_as_it_does(place: Place) -> None:
+    await place.open(base="drafting", title="Ready")
+    await place.ends("completed")
+    number = await place.open("later", base="drafting", title="A draft", draft=True)
+    await place.ends("completed", number=number)
+    await place.standin.ready_for_review(place.name, number)
+    await place.standin.convert_to_draft(place.name, number)
+    assert await place.states(number) == ["completed"]
+    third = await place.open("latest", base="settled", title="Drafts wait here", draft=True)
+    (job,) = await place.ends("cancelled", number=third)
+    assert (job.reason, place.reviews(third)) == ("draft", [])
+    assert place.rig.model.calls["Drafts wait here"] == 0

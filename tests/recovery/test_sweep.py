@@ -13,10 +13,17 @@ from reviewbot.recovery.keeper import LATE_EVENTS, TablesBehind
 from reviewbot.recovery.store import Store
 from reviewbot.recovery.sweep import BEFORE_US, Reach
 from reviewbot.review import job_id
-from schema.events import HeadLeftOut, PullRequestDrafted, ReviewCompleted, ReviewRequested, ReviewSuperseded
+from schema.events import (
+    HeadLeftOut,
+    PullRequestDrafted,
+    ReviewCompleted,
+    ReviewRequested,
+    ReviewSuperseded,
+    SettingsRead,
+)
 from tests.deliveries import sample
 from tests.demo.hub import Commits
-from tests.helpers import append, project
+from tests.helpers import append, job_of, meta, project, requested
 from tests.recovery.ground import INSTALLATION, REPO, Ground
 
 DAY = 86_400.0
@@ -137,6 +144,16 @@ async def test_drafts_and_bots_are_left_out_with_a_reason_that_is_recorded_once(
     for _ in range(2):
         assert (await ground.recoverer().sweep(everything=True)).requested == 0
     assert await reasons(ground) == ["a bot opened it", "draft"]
+
+
+async def test_a_missed_draft_is_asked_for_where_the_repository_has_drafts_reviewed(ground: Ground) -> None:
+    await missed(ground, draft=True)
+    place = ground.standin.repository(REPO).id
+    request = requested(installation=INSTALLATION, repository_id=place, pull_request=99)
+    read = SettingsRead(repository_id=place, base_sha="b" * 40, blob_sha="c" * 40, settings="d", drafts=True)
+    await append(ground.service.log, job_of(request), request, read, about=meta(installation=INSTALLATION))
+    swept = await ground.recoverer().sweep(everything=True)
+    assert (swept.requested, swept.left_out) == (1, 0)
 
 
 async def test_a_draft_left_out_is_asked_for_once_it_is_ready(ground: Ground) -> None:

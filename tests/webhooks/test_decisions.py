@@ -37,6 +37,9 @@ class Unasked:
     async def pull_requests_of_head(self, repository_id: int, head_sha: str) -> list[int]:
         raise AssertionError("nothing had to be looked up")
 
+    async def reviews_drafts(self, installation: int, repository_id: int) -> bool:
+        return False
+
 
 async def decision(payload: object, event: str, known: Known | Unasked | None = None) -> Decision:
     body = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
