@@ -294,10 +294,11 @@ async def test_a_push_between_creation_and_submission_leaves_nothing_visible(
         pass
 
     async def guard() -> None:
+        if standin.reviews(REPO, 1):  # it is created, and pending
+            await standin.push(REPO, 1, "forced")
         if standin.pull(REPO, 1).head_sha != commits.head:
             raise Moved
 
-    standin.trouble(CREATE, "force-push", head="forced", pull=1)
     with pytest.raises(Moved):
         await post(client, plan_for(commits.head), guard)
     assert visible(standin) == []

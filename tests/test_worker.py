@@ -136,6 +136,13 @@ async def test_a_job_that_breaks_the_bot_fails_after_three_attempts_and_tells_no
     assert "secret" not in (row.reason or "")
 
 
+async def test_a_worker_that_hears_nothing_finds_its_job_all_the_same(world: World) -> None:
+    async with world.running(world.worker(completes)):
+        await asyncio.sleep(0.2)  # it has looked, and waits
+        job = await world.request()
+        await until(world, job, "completed")
+
+
 async def test_the_second_attempt_may_succeed(world: World) -> None:
     world.provider = FakeProvider(ProviderUnavailable("down"), says())
     job = await world.request()

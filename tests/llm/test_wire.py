@@ -8,12 +8,12 @@ import httpx2
 import pytest
 
 from reviewbot.llm.wire import UnusableReply, open_client
-from tests.fakes_llm import hangs, says, sends
+from tests.fakes_llm import says, sends
 from tests.llm.given import KEY, Start
 
 
 async def test_a_request_to_another_origin_is_refused_before_it_leaves(start: Start):
-    home, abroad = await start(says({})), await start(hangs)
+    home, abroad = await start(says({})), await start(says({}))
     async with open_client(home.url("/v1"), {"x-api-key": KEY}) as client:
         with pytest.raises(httpx2.UnsupportedProtocol):
             await client.get(abroad.url("/v1"))

@@ -82,8 +82,27 @@ async def test_many_claimers_never_pass_the_limit_of_an_installation_and_never_s
             await project(pool)
 
     async with asyncio.timeout(60):
-        await asyncio.gather(*(work(worker(f"w{n}")) for n in range(4)))
+        # More than may work at a time: three installations let two of them at it each.
+        await asyncio.gather(*(work(worker(f"w{n}")) for n in range(9)))
     assert sorted(taken) == sorted(set(taken))
+
+
+async def test_an_installation_at_its_limit_hands_out_nothing_however_many_ask_at_once(pool: Pool, log: Log) -> None:
+    for number in range(6):
+        await ask(log, number)
+    await project(pool)
+
+    async def claimed() -> list[Job]:
+        asked = [claim(pool, worker(f"w{n}"), per_installation=2) for n in range(5)]
+        return [job for found in await asyncio.gather(*asked) for job in found]
+
+    first = [job for _ in range(3) for job in await claimed()]
+    assert len(first) == 2
+    await end(log, first[0], e.ReviewCompleted(head_sha=HEAD, findings=0, conclusion="success"))
+    await project(pool)
+    assert len(await claimed() + await claimed()) == 1
+    await pool.execute("update installations set max_running = 3")
+    assert len(await claimed() + await claimed()) == 1
 
 
 async def test_one_installation_with_300_jobs_does_not_delay_anothers_one(pool: Pool, log: Log) -> None:

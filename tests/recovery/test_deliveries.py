@@ -284,6 +284,21 @@ async def test_what_comes_while_a_long_list_is_compared_is_compared_next(ground:
     assert await ground.service.pool.fetchval("select count(*) from missing_delivery") == 157
 
 
+async def test_a_delivery_that_the_list_showed_late_is_recovered_all_the_same(ground: Ground) -> None:
+    ground.is_down()
+    await ground.pings(1)
+    late = ground.change_newest(delivered_at=ground.standin.deliveries[0].delivered_at - 600)
+    listed = ground.standin.webhooks.log
+    listed.remove(late)
+    ground.hears()
+    await ground.pings(100)  # a page of its own
+    process = ground.recoverer()
+    await process.recover()
+    listed.insert(0, late)
+    await process.recover()
+    assert set(ground.asked_again()) == {late.message.guid}
+
+
 async def test_a_place_in_the_list_that_github_refuses_is_forgotten(ground: Ground) -> None:
     await ground.service.pool.execute("update recovery set cursor = 'nonsense', top = now()")
     ground.is_down()

@@ -192,6 +192,15 @@ async def test_a_follower_is_woken_by_appends_of_its_own_log_without_waiting_for
             assert (await following).position == number
 
 
+async def test_a_follower_that_hears_nothing_finds_what_others_append_all_the_same(log: Log, pool: Pool) -> None:
+    async with contextlib.aclosing(Log(pool).follow(poll_seconds=0.02)) as found, asyncio.timeout(10):
+        for number in range(1, 3):
+            following = asyncio.ensure_future(anext(found))
+            await asyncio.sleep(0.1)  # it has looked, and waits
+            await log.append([event()], meta())
+            assert (await following).position == number
+
+
 async def test_a_follower_begins_after_the_position_that_it_names(log: Log) -> None:
     for _ in range(3):
         await log.append([event()], meta())
