@@ -6,7 +6,6 @@ SIGNED = "test_intake.py::test_a_delivery_that_is_not_signed_properly_is_refused
 PARKED = "test_intake.py::test_a_signed_delivery_that_cannot_be_understood_is_kept_and_parked"
 ODD = "test_intake.py::test_oddities_in_what_nobody_needs_do_not_stop_a_review"
 HTTP = "test_intake.py::test_a_request_that_is_no_proper_http_is_refused_without_naming_a_version"
-UNREAD = "bad_input/test_content.py::test_a_file_of_settings_in_a_repository_is_not_even_asked_for"
 DOOR = "bad_input/test_door.py"
 CONTENT = "bad_input/test_content.py"
 
@@ -117,11 +116,26 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             "test_findings.py::test_a_file_that_is_not_part_of_the_change_leaves_a_note",
         ),
     ),
-    # settings: a repository has none, so whatever it holds under such a name is a file like any other
-    36: ("bombs of YAML", (UNREAD, f"{CONTENT}::test_a_bomb_of_yaml_in_an_answer_costs_its_own_finding_alone")),
-    37: ("unknown keys and wrong types", (UNREAD,)),
-    38: ("patterns that never end", (UNREAD,)),
-    39: ("another address, model or key", (UNREAD,)),
+    # settings of a repository
+    36: (
+        "bombs of YAML",
+        (
+            "test_policy.py::test_a_bomb_costs_little_memory_and_is_told_in_a_few_lines",
+            f"{CONTENT}::test_a_bomb_of_yaml_in_an_answer_costs_its_own_finding_alone",
+        ),
+    ),
+    37: ("unknown keys, wrong types, keys given twice", ("test_policy.py::test_each_fault_has_its_line_and_a_reason",)),
+    38: (
+        "patterns that never end",
+        ("test_globs.py::test_a_pattern_and_a_path_made_for_each_other_are_decided_at_once",),
+    ),
+    39: (
+        "another address, model or key, and settings that the author brings along",
+        (
+            "test_policy.py::test_a_repository_cannot_choose_model_address_or_key",
+            "journeys/test_settings.py::test_the_settings_of_the_head_change_nothing",
+        ),
+    ),
     # what a model says
     40: (
         "text with an effect",

@@ -12,19 +12,7 @@ from tests.demo.hub import REPO
 from tests.fakes import FakeProvider, finding, says
 from tests.world import World, visible
 
-# --- settings and YAML ------------------------------------------------------------------------------------------------
-
-
-async def test_a_file_of_settings_in_a_repository_is_not_even_asked_for(world: World) -> None:
-    """The sample repository holds a .reviewbot.yml; what nobody reads can carry no bomb, pattern, address or key."""
-    await world.request()
-    story = world.story(await world.claim())
-    await story.load()
-    await world.steps().review(story)
-    assert len(visible(world.standin)) == 1
-    assert [each.path for each in world.standin.requests if "/contents" in each.path or ".yml" in each.path] == []
-    assert any(each.path.endswith("/pulls/1") for each in world.standin.requests)
-
+# --- YAML -------------------------------------------------------------------------------------------------------------
 
 BOMBS = {
     "laughs": "&a [x,x,x,x,x,x,x,x,x]\n" + "".join(
