@@ -19,7 +19,7 @@ PIP_KEPT := PIP_CACHE_DIR PIP_CERT PIP_CLIENT_CERT PIP_CONFIG_FILE PIP_DEFAULT_T
   PIP_INDEX_URL PIP_KEYRING_PROVIDER PIP_NO_CACHE_DIR PIP_NO_INDEX PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_TRUSTED_HOST
 unexport PYTHONHOME PYTHONPATH $(filter-out $(PIP_KEPT) PIP_KEPT,$(filter PIP_%,$(.VARIABLES)))
 
-.PHONY: help install test lint bench bench-peers demo lock clean
+.PHONY: help install test lint bench bench-peers mutants demo lock clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-19s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: install  ## measure; writes bench.json
 
 bench-peers: install  ## measure beside other queues, logs and servers (ONLY=queues, QUICK=1); writes bench-peers.json, growth.svg
 	$(BIN)/python -m tests.bench.beside $(if $(ONLY),--only $(ONLY)) $(if $(filter-out 0,$(QUICK)),--quick)
+
+mutants: install  ## put small faults into a copy of the code, and see that the tests notice each (ONLY=word)
+	@$(BIN)/python -m tests.mutants.run $(if $(ONLY),--only '$(ONLY)')
 
 demo: install  ## review a real pull request on this machine (REPO=path RANGE=a..b ONCE=1)
 	@$(BIN)/reviewbot demo $(if $(REPO),--repo '$(REPO)') $(if $(RANGE),--range '$(RANGE)') $(if $(filter-out 0,$(ONCE)),--once)
