@@ -227,7 +227,7 @@ class Service:
         steps = Steps(
             vault,
             github,
-            provider,
+            (provider, create("rules")),  # the rules cost nothing, and show the code to nobody
             StepSettings(
                 max_files=settings.max_files,
                 max_findings=settings.max_findings,

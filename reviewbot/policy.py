@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -15,6 +15,7 @@ from reviewbot.findings import Severity
 from reviewbot.globs import Glob, GlobError, matches_globs, parse_glob
 from reviewbot.prompts.render import Wish
 from reviewbot.strict_yaml import Fault, read_yaml
+from reviewbot.variables import ProviderName
 
 PATH = ".reviewbot.yml"
 MAX_PATTERNS = 50
@@ -68,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = None
     max_files: Annotated[Limit | None, _says("The most files of a pull request that are reviewed.")] = None
     language: Annotated[Language, _says("The language that reviews are written in.")] = "English"
+    providers: Annotated[
+        tuple[ProviderName, ...],
+        _says(
+            "Who may read the code; the first of them that is offered reviews.", max_length=len(get_args(ProviderName))
+        ),
+    ] = ()
     include: Annotated[
         Patterns, _says("Patterns of a .gitignore: other files are left out.", max_length=MAX_PATTERNS)
     ] = ()

@@ -6,14 +6,16 @@ Never from the head: whoever may open a pull request must not decide how it is r
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
 from reviewbot.github import pulls
 from reviewbot.github.client import Client
 from reviewbot.github.pulls import RepositoryFile
+from reviewbot.llm.base import Provider
 from reviewbot.policy import PATH, Policy, Settings, read_settings
-from reviewbot.story import Story
+from reviewbot.story import NotWanted, Story
 from reviewbot.strict_yaml import MAX_BYTES, Fault
 from schema import events as e
 from schema.vault import Erased, KeyLost, Vault
@@ -22,21 +24,25 @@ PARSE_SECONDS = 5.0  # within the limits a file takes a few milliseconds
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What stands for one review, and under which artifact digest it is kept; None: the repository has no file."""
+    """What stands for one review, and who makes it."""
 
     policy: Policy
-    ref: str | None
+    ref: str | None  # artifact digest of the policy; None: the repository has no file
+    provider: Provider
 
 
-async def read_standing(client: Client, story: Story, vault: Vault, base_sha: str) -> Standing:
-    """Read the file as it is in the commit `base_sha`, and record it. Raises GitHub's errors and FenceLost.
+async def read_standing(
+    client: Client, story: Story, vault: Vault, base_sha: str, providers: Sequence[Provider]
+) -> Standing:
+    """Read the file as it is in the commit `base_sha`, and record it; `providers` are those on offer, the usual first.
 
+    Raises NotWanted when the repository wants no review, or by none of these, GitHub's errors, and FenceLost.
     A file with faults says nothing at all: half of what somebody wanted may be the opposite of it.
     """
     row = story.row
     file = await pulls.repository_file(client, row.repository, PATH, base_sha, limit=MAX_BYTES)
     if file is None:
-        return Standing(Policy(), None)
+        return Standing(Policy(), None, providers[0])
     found = await _read(file)
     earlier, faults = None, 0
     if isinstance(found, Settings):
@@ -56,7 +62,24 @@ async def read_standing(client: Client, story: Story, vault: Vault, base_sha: st
         drafts=policy.settings.drafts == "review",
     )
     await story.record(fact, [kept])
-    return Standing(policy, kept.ref)
+    if not policy.settings.enabled:
+        raise NotWanted(e.ReviewSkipped(reason=f"{PATH} on the base branch says enabled: false"))
+    return Standing(policy, kept.ref, _choose(policy.settings, providers))
+
+
+def _choose(settings: Settings, providers: Sequence[Provider]) -> Provider:
+    """The first one that the repository lists and the operator offers. Raises NotWanted when there is none.
+
+    Who lists providers says who may read the code: nobody else takes their place.
+    """
+    if not settings.providers:
+        return providers[0]
+    offered = {provider.name: provider for provider in providers}
+    chosen = next((offered[name] for name in settings.providers if name in offered), None)
+    if chosen is None:
+        allowed, there = ", ".join(settings.providers), ", ".join(offered)
+        raise NotWanted(e.ReviewSkipped(reason=f"{PATH} allows the providers {allowed} alone, and here are {there}"))
+    return chosen
 
 
 async def _read(file: RepositoryFile) -> Settings | tuple[Fault, ...]:

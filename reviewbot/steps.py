@@ -19,7 +19,6 @@ from reviewbot.github.models import Pull
 from reviewbot.llm.base import Answer, Prompt, Provider
 from reviewbot.metrics import Metrics
 from reviewbot.planning import Fixed, fix, gather, leaking, recorded_answer
-from reviewbot.policy import PATH, Settings
 from reviewbot.prices import Cost, Rate, cost
 from reviewbot.prompts.render import Subject, prompt_version
 from reviewbot.publisher import Plan, Publisher
@@ -56,14 +55,15 @@ class Steps:
         self,
         vault: Vault,
         github: GitHub,
-        provider: Provider,
+        providers: Sequence[Provider],
         settings: StepSettings,
         metrics: Metrics,
         budgets: Budgets,
         *,
         bot_login: str,
     ) -> None:
-        self._vault, self._github, self._provider, self._budgets = vault, github, provider, budgets
+        """`providers` are those that the operator offers; the first one reviews unless a repository wants another."""
+        self._vault, self._github, self._providers, self._budgets = vault, github, providers, budgets
         self._settings, self._metrics, self._bot_login = settings, metrics, bot_login
 
     async def review(self, story: Story) -> None:
@@ -163,13 +163,11 @@ class Steps:
 
     async def _prepare(self, client: Client, story: Story, pull: Pull) -> Plan:
         settings = self._settings
-        standing = await read_standing(client, story, self._vault, pull.base.sha)
+        standing = await read_standing(client, story, self._vault, pull.base.sha, self._providers)
         policy = standing.policy
-        if not policy.settings.enabled:
-            raise NotWanted(e.ReviewSkipped(reason=f"{PATH} on the base branch says enabled: false"))
         await self._insist(story, pull)  # the settings may have changed their mind about drafts
         under = terms(
-            self._provider,
+            standing.provider,
             policy.settings,
             max_files=settings.max_files,
             max_findings=settings.max_findings,
@@ -177,7 +175,7 @@ class Steps:
         )
         found = await self._gather(client, story, under, standing)
         ledger = LogLedger(self._vault, story, self._metrics, settings.prices)
-        answers = await self._ask(client, story, pull, found, ledger, under, policy.settings)
+        answers = await self._ask(client, story, pull, found, ledger, under, standing)
         last = story.job.attempt >= settings.max_attempts
         withhold = partial(leaking, secrets=settings.secrets)
         # off the event loop: a hostile answer may take seconds to read and to make harmless
@@ -233,8 +231,9 @@ class Steps:
         found: Scope,
         ledger: LogLedger,
         under: e.Terms,
-        settings: Settings,
+        standing: Standing,
     ) -> list[Answer]:
+        provider, settings = standing.provider, standing.policy.settings
         subject = Subject(
             title=pull.title,
             body=pull.body or "",
@@ -243,10 +242,10 @@ class Steps:
             language=settings.language,
         )
         content = {}
-        if self._provider.needs_content:
+        if provider.needs_content:
             fetch = partial(self._content, client, story.row.repository, pull.head.sha)
             content = await contents(found.reviewed, fetch)
-        return await ask(subject, found, self._provider, ledger, content=content, terms=under, settings=settings)
+        return await ask(subject, found, provider, ledger, content=content, terms=under, settings=settings)
 
     async def _content(self, client: Client, repository: str, sha: str, path: str) -> bytes | None:
         return await pulls.file_content(client, repository, path, sha, limit=CONTENT_LIMIT)

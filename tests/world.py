@@ -167,7 +167,7 @@ class World:
         return Steps(
             self.vault,
             self.github,
-            self.provider,
+            [self.provider],
             StepSettings(**settings),
             self.metrics,
             self.limited(self.budgets),

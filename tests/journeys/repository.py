@@ -45,6 +45,8 @@ BRANCHES: dict[str, tuple[str, dict[str, bytes]]] = {  # name -> (parent, files)
     # As base branches:
     "settled": ("main", {".reviewbot.yml": SETTLED}),
     "drafting": ("main", {".reviewbot.yml": b"drafts: review\n"}),
+    "rules-only": ("main", {".reviewbot.yml": b"providers: [rules]\n"}),
+    "others-only": ("main", {".reviewbot.yml": b"providers: [anthropic, google]\n"}),
     "ignoring": ("main", {".reviewbot.yml": b"ignore: [shop/]\n"}),
     "switched-off": ("main", {".reviewbot.yml": b"enabled: false\n"}),
     "faulty": ("main", {".reviewbot.yml": b"language: German\nmax_file: 3\n"}),

@@ -91,3 +91,21 @@ async def test_drafts_are_reviewed_where_the_repository_wants_it_and_as_long_as_
     (job,) = await place.ends("cancelled", number=third)
     assert (job.reason, place.reviews(third)) == ("draft", [])
     assert place.rig.model.calls["Drafts wait here"] == 0
+
+
+async def test_a_repository_that_wants_the_rules_shows_its_code_to_no_model(place: Place) -> None:
+    await place.open(base="rules-only", title="To nobody")
+    (job,) = await place.ends("completed")
+    assert (job.provider, place.rig.model.calls["To nobody"]) == ("rules", 0)
+    assert len(place.reviews()) == 1
+    assert place.replay(job.job).returncode == 0
+
+
+async def test_providers_that_are_not_offered_are_replaced_by_nobody(place: Place) -> None:
+    await place.open(base="others-only", title="To others")
+    (job,) = await place.ends("skipped")
+    assert (
+        job.reason
+        == ".reviewbot.yml allows the providers anthropic, google alone, and here are openai-compatible, rules"
+    )
+    assert (place.conclusions(), place.rig.model.calls["To others"]) == (["skipped"], 0)
