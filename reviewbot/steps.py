@@ -328,24 +328,28 @@ class LogLedger:
             latency_ms=answer.latency_ms,
             request_id=answer.request_id,
             structured=answer.structured,
-            cost_usd=paid.usd,
-            price_table=paid.table,
+            cost_usd=paid.usd if paid else None,
+            price_table=paid.table if paid else None,
         )
         await self._story.record(fact, [raw])
 
-    def _paid(self, answer: Answer) -> Cost:
-        usage = answer.usage
-        paid = cost(
-            answer.provider,
-            (answer.model, self._model),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            at=datetime.now(UTC),
-            own=self._prices,
-        )
-        labels = (answer.provider, self._model)
-        if paid.usd is None:
+    def _paid(self, answer: Answer) -> Cost | None:
+        """What the answer cost; None when that cannot be told now. Whatever happens, the answer must reach the log."""
+        usage, labels = answer.usage, (answer.provider, self._model)
+        try:
+            paid = cost(
+                answer.provider,
+                (answer.model, self._model),
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_input_tokens=usage.cached_input_tokens,
+                at=datetime.now(UTC),
+                own=self._prices,
+            )
+        except Exception as error:  # noqa: BLE001 - the table is not ours, and an answer that is paid for is not lost to it
+            logger.warning("an answer could not be priced", model=answer.model, error=repr(error))
+            paid = None
+        if paid is None or paid.usd is None:
             self._metrics.calls_unpriced.labels(*labels).inc()
         else:
             self._metrics.cost_usd.labels(*labels).inc(float(paid.usd))

@@ -139,7 +139,7 @@ class AnswerReceived(Fact, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
     structured: bool = True  # False: the endpoint refused the schema and was asked in words
     cost_usd: Decimal | None = None  # None: no price of the model was known
-    price_table: str | None = None  # by which it was priced; None: recorded by a version that did not price
+    price_table: str | None = None  # by which it was priced; None: it was not, which is made good when it is read
 
 
 class ModelCallFailed(Fact, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import genai_prices
 import msgspec
 import pytest
 
@@ -85,8 +86,24 @@ async def test_what_an_answer_cost_is_recorded_with_it_and_counted(world: World)
     await world.steps(prices=parse_rates("fake-1=3/15")).review(story)
     (received,) = [fact for fact in await world.facts(job) if isinstance(fact, e.AnswerReceived)]
     assert (received.cost_usd, received.price_table) == (Decimal("0.0045"), "MODEL_PRICES")
+    assert (await world.row(job)).cost_usd == Decimal("0.0045")
     value = world.metrics.registry.get_sample_value
     assert value("reviewbot_cost_usd_total", {"provider": "fake", "model": "fake-1"}) == pytest.approx(0.0045)
+
+
+async def test_an_answer_reaches_the_log_though_the_table_of_prices_breaks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no such unit")
+
+    monkeypatch.setattr(genai_prices, "calc_price", broken)
+    monkeypatch.setattr(world.provider, "name", "openai")
+    job = await world.request()
+    await run(world, await claimed(world))
+    (received,) = [fact for fact in await world.facts(job) if isinstance(fact, e.AnswerReceived)]
+    assert (received.cost_usd, received.price_table) == (None, None)
+    assert (await world.row(job)).state == "completed"
 
 
 async def test_an_answer_without_a_known_price_is_counted_as_such(world: World) -> None:

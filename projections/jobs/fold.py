@@ -210,6 +210,7 @@ def _answered(rows: Rows, job: Job, event: Recorded, fact: e.AnswerReceived) -> 
     job.model = fact.model
     job.input_tokens += fact.input_tokens
     job.output_tokens += fact.output_tokens
+    job.cost_usd += fact.cost_usd or 0
 
 
 def _prepared(rows: Rows, job: Job, event: Recorded, fact: e.ReviewPrepared) -> None:

@@ -27,7 +27,7 @@ class Jobs:
     """The queryable job table with the rows that the claim needs."""
 
     name = "jobs"
-    version = 5
+    version = 6
     tables: tuple[str, ...] = ("jobs", "pull_requests", "installations", "providers")
     functions: tuple[str, ...] = ("jobs_count_inserted", "jobs_count_updated")
     prompt = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
@@ -55,6 +56,7 @@ class Job(msgspec.Struct, gc=False):
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
     plan: str | None = None
     findings: int | None = None
     conclusion: str | None = None

@@ -41,6 +41,7 @@ create table jobs (
     calls             integer not null default 0,
     input_tokens      bigint not null default 0,
     output_tokens     bigint not null default 0,
+    cost_usd          numeric not null default 0, -- of the answers that were recorded with a price
     plan              text,             -- artifact digest
     findings          integer,
     conclusion        text,

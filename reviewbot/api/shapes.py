@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
@@ -61,6 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     input_tokens: int
     output_tokens: int
+    cost_usd: Decimal  # of the answers that were recorded with a price
     findings: int | None
     conclusion: Conclusion | None
     review_id: int | None
