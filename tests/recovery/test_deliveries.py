@@ -296,6 +296,7 @@ async def test_a_delivery_that_the_list_showed_late_is_recovered_all_the_same(gr
     await process.recover()
     listed.insert(0, late)
     await process.recover()
+    await ground.standin.settle()
     assert set(ground.asked_again()) == {late.message.guid}
 
 
