@@ -84,13 +84,17 @@ def _choose(settings: Settings, providers: Sequence[Provider]) -> Provider:
 
 async def _read(file: RepositoryFile) -> Settings | tuple[Fault, ...]:
     if file.content is None:
-        what = f"has {file.size:,} bytes, and at most {MAX_BYTES:,} are read" if file.size > MAX_BYTES else "is no file"
+        what = (
+            f"the file has {file.size:,} bytes, and at most {MAX_BYTES:,} are read"
+            if file.size > MAX_BYTES
+            else "this is no file"
+        )
         return (Fault(1, what),)
     try:
         async with asyncio.timeout(PARSE_SECONDS):
             return await asyncio.to_thread(read_settings, file.content)
     except TimeoutError:
-        return (Fault(1, "takes too long to read"),)
+        return (Fault(1, "the file takes too long to read"),)
 
 
 class _Earlier(msgspec.Struct, frozen=True):
