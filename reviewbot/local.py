@@ -9,14 +9,16 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from reviewbot.config import environment
 from reviewbot.diff.files import LeftOut
 from reviewbot.diff.parse import parse
-from reviewbot.errors import FinalError
+from reviewbot.errors import ConfigError, FinalError
 from reviewbot.findings import SEVERITIES, Located, Severity
 from reviewbot.llm.base import Answer, Prompt, Provider
-from reviewbot.policy import Settings
+from reviewbot.planning import at_least
+from reviewbot.policy import PATH, Policy, Settings, fault_notes, read_settings
 from reviewbot.prompts.render import Subject
 from reviewbot.reviewer import CONTENT_LIMIT, Verdict, ask, contents, judge, scope, terms
 
@@ -71,11 +73,15 @@ class LocalReview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A local change: how it is called, its diff's arguments, and the tree of file contents (":0" is the index)."""
+    """A local change: how it is called, its diff's arguments, and the trees of the files and of the settings.
+
+    ":0" is the index.
+    """
 
     words: str
     arguments: tuple[str, ...]
     content: str
+    base: str
 
 
 async def find_change(folder: Path, revisions: str | None) -> Change:
@@ -84,18 +90,19 @@ async def find_change(folder: Path, revisions: str | None) -> Change:
     if revisions is None:
         if not await git(folder, "diff", "--cached", "--name-only"):
             raise GitFailed("Nothing is staged. Stage a change with `git add`, or name a range such as main...HEAD.")
-        return Change("the staged change", ("--cached",), ":0")
+        return Change("the staged change", ("--cached",), ":0", "HEAD")
     if revisions.startswith("-"):
         raise GitFailed(f"{revisions!r} is no range: write main...HEAD, for example.")
     if ".." not in revisions:
         head = await resolve(folder, revisions)
-        return Change(f"commit {head[:12]}", (await parent(folder, head), head), head)
+        before = await parent(folder, head)
+        return Change(f"commit {head[:12]}", (before, head), head, before)
     dots = "..." if "..." in revisions else ".."
     left, right = (side or "HEAD" for side in revisions.split(dots, 1))
     base, head = await resolve(folder, left), await resolve(folder, right)
     if dots == "...":
         base = await _fork_point(folder, base, head, revisions)
-    return Change(f"{revisions} ({base[:12]} to {head[:12]})", (base, head), head)
+    return Change(f"{revisions} ({base[:12]} to {head[:12]})", (base, head), head, base)
 
 
 async def ensure_repository(folder: Path) -> None:
@@ -130,12 +137,19 @@ async def parent(folder: Path, commit: str) -> str:
 async def review(
     folder: Path, change: Change, provider: Provider, *, max_files: int, max_findings: int, max_output_tokens: int
 ) -> LocalReview:
-    """Review a change. Raises GitFailed, DiffError and what the provider raises."""
+    """Review a change under the settings of its base. Raises GitFailed, DiffError and what the provider raises.
+
+    Raises ConfigError when the settings do not let this provider read the code. `enabled` is for the service alone.
+    """
     diff = await git(folder, "diff", *DIFF, *change.arguments, "--")
+    policy = await _policy(folder, change)
+    settings = policy.settings
+    if settings.providers and provider.name not in settings.providers:
+        raise ConfigError(f"{PATH} allows the providers {', '.join(settings.providers)} alone: set PROVIDER to one.")
     under = terms(
-        provider, Settings(), max_files=max_files, max_findings=max_findings, max_output_tokens=max_output_tokens
+        provider, settings, max_files=max_files, max_findings=max_findings, max_output_tokens=max_output_tokens
     )
-    found = scope(parse(diff), under, Settings())
+    found = scope(parse(diff), under, settings)
 
     async def fetch(path: str) -> bytes | None:
         try:
@@ -144,20 +158,30 @@ async def review(
             return None  # a submodule, or larger than anybody reads
 
     answers = await ask(
-        Subject(title=change.words),
+        Subject(title=change.words, language=settings.language),
         found,
         provider,
         NoLedger(),
         content=await contents(found.reviewed, fetch) if provider.needs_content else {},
         terms=under,
-        settings=Settings(),
+        settings=settings,
     )
+    verdict = at_least(settings.min_severity, judge(found, answers, under, give_up=True))
     return LocalReview(
         change=change.words,
-        verdict=judge(found, answers, under, give_up=True),
+        verdict=replace(verdict, notes=(*policy.notes, *verdict.notes)),
         reviewed=tuple(file.path for file in found.reviewed),
         left_out=found.left_out,
     )
+
+
+async def _policy(folder: Path, change: Change) -> Policy:
+    try:
+        raw = await git(folder, "cat-file", "blob", f"{change.base}:{PATH}", limit=CONTENT_LIMIT)
+    except GitFailed:
+        return Policy()  # there is none
+    found = read_settings(raw)
+    return Policy(settings=found) if isinstance(found, Settings) else Policy(notes=fault_notes(found, "the defaults"))
 
 
 class NoLedger:

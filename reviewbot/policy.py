@@ -103,6 +103,12 @@ def read_settings(raw: bytes) -> Settings | tuple[Fault, ...]:
     return read_yaml(raw, Settings, _REFUSED)
 
 
+def fault_notes(faults: Sequence[Fault], instead: str) -> tuple[str, ...]:
+    """What readers of a review must know of a file with faults; `instead` says what stands."""
+    first = f"The settings in {PATH} on the base branch have faults and are not used: {instead} stand instead."
+    return (first, *(f"{PATH}, {fault}" + ("" if fault.reason.endswith("?") else ".") for fault in faults))
+
+
 _OPERATORS = "is the operator's business: a repository cannot say which model reviews, where, and with which key"
 _REFUSED = dict.fromkeys(
     (

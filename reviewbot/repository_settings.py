@@ -14,7 +14,7 @@ from reviewbot.github import pulls
 from reviewbot.github.client import Client
 from reviewbot.github.pulls import RepositoryFile
 from reviewbot.llm.base import Provider
-from reviewbot.policy import PATH, Policy, Settings, read_settings
+from reviewbot.policy import PATH, Policy, Settings, fault_notes, read_settings
 from reviewbot.story import NotWanted, Story
 from reviewbot.strict_yaml import MAX_BYTES, Fault
 from schema import events as e
@@ -50,7 +50,8 @@ async def read_standing(
     else:
         earlier, settings = await _earlier(story, vault)
         faults = len(found)
-        policy = Policy(settings=settings, notes=_notes(found, earlier))
+        instead = f"those of commit {earlier.base_sha[:12]}" if earlier else "the defaults"
+        policy = Policy(settings=settings, notes=fault_notes(found, instead))
     kept = await vault.pack(row.installation, "settings", msgspec.json.encode(policy))
     fact = e.SettingsRead(
         repository_id=row.repository_id,
@@ -113,11 +114,3 @@ async def _earlier(story: Story, vault: Vault) -> tuple[_Earlier | None, Setting
         return None, Settings()
     policy = msgspec.json.decode(kept, type=Policy)
     return _Earlier(recorded.position, fact.base_sha), policy.settings
-
-
-def _notes(faults: tuple[Fault, ...], earlier: _Earlier | None) -> tuple[str, ...]:
-    stand = f"those of commit {earlier.base_sha[:12]} stand" if earlier else "the defaults stand"
-    return (
-        f"The settings in {PATH} on the base branch have faults and are not used: {stand} instead.",
-        *(f"{PATH}, {fault}." for fault in faults),
-    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reviewbot import local
+from reviewbot.errors import ConfigError
 from reviewbot.local import GitFailed, LocalReview, find_change, git
 from tests.fakes import FakeProvider, finding, says
 
@@ -382,3 +383,39 @@ async def test_what_a_partial_clone_lacks_is_not_fetched(repo: Repo, trap: Path,
     with pytest.raises(GitFailed):
         await review(repo, "HEAD")
     assert not (tmp_path / "sprung").exists()
+
+
+# --- the repository's settings ----------------------------------------------------------------------------------------
+
+
+async def test_the_settings_of_the_base_hold_for_a_local_review_too(repo: Repo) -> None:
+    repo.write(".reviewbot.yml", "min_severity: medium\nignore: [docs/]\nlanguage: German\ninstructions: Mind it.\n")
+    repo.commit(app_py="one\n")
+    repo.write(".reviewbot.yml", "language: French\n")
+    repo.commit(app_py="two\n", docs__a_py="x\n")
+    provider = FakeProvider(says(finding(path="app.py", line=1, quote="two", severity="low")))
+    found = await review(repo, "HEAD~1..HEAD", provider)
+    assert [left.reason for left in found.left_out if left.path == "docs/a.py"] == [
+        "is left out by `ignore` in .reviewbot.yml"
+    ]
+    assert (found.verdict.located, found.verdict.notes) == ((), ("1 findings below medium are not shown.",))
+    assert "in German." in provider.prompts[0].system
+    assert "Mind it." in provider.prompts[0].user
+
+
+async def test_a_local_review_says_what_is_wrong_with_the_settings(repo: Repo) -> None:
+    repo.write(".reviewbot.yml", "max_file: 3\n")
+    repo.commit(app_py="one\n")
+    repo.commit(app_py="two\n")
+    found = await review(repo, "HEAD")
+    assert ".reviewbot.yml, line 1: `max_file` is no setting: did you mean `max_files`?" in found.verdict.notes
+
+
+async def test_a_provider_that_the_settings_do_not_allow_reads_nothing(repo: Repo) -> None:
+    repo.write(".reviewbot.yml", "providers: [rules]\n")
+    repo.commit(app_py="one\n")
+    repo.commit(app_py="two\n")
+    provider = FakeProvider()
+    with pytest.raises(ConfigError, match="allows the providers rules alone"):
+        await review(repo, "HEAD", provider)
+    assert provider.prompts == []
