@@ -129,6 +129,6 @@ async def test_a_telling_fact_that_cannot_be_read_stops_the_trail_and_nothing_el
 
 def test_every_fact_that_names_a_repository_or_a_head_is_read() -> None:
     """Those of which the stream is known already say nothing new."""
-    known = {"ReviewPrepared", "ReviewCompleted"}
+    known = {"ReviewPrepared", "ReviewCompleted", "SettingsRead"}
     naming = {kind.TOPIC for kind in e.FACTS if {"repository_id", "head_sha"} & set(kind.__struct_fields__)}
     assert naming - known == TELLING - {"CheckRunConcluded"}
