@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from projections.base import Projection
 from projections.jobs.project import Jobs
 from projections.jobs.rows import Job
 from projections.rebuild import rebuild
 from projections.trail.project import Trail
+from projections.usage.project import Usage
 from reviewbot.audit.failures import failures
 from reviewbot.audit.filters import Filter
 from reviewbot.audit.select import select
@@ -29,12 +31,11 @@ Question = Callable[[], Awaitable[object]]
 
 
 async def measure(ground: Ground) -> None:
-    """audit_NAME_p95_ms of each question, audit_p95_ms of the slowest, and how fast the trail is made."""
+    """audit_NAME_p95_ms of each question, audit_p95_ms of the slowest; how fast the trail and the calls are made."""
     async with ground.database() as url:
         await fill(url, ground.sizes.audit_jobs)
-        began = time.perf_counter()
-        events = (await rebuild(url, Trail())).events
-        rate = events / (time.perf_counter() - began)
+        events, rate = await rebuilt(url, Trail())
+        _, usage_rate = await rebuilt(url, Usage())
         await rebuild(url, Jobs())
         owner = await connect(url)
         sizes = "select sum(pg_total_relation_size(t::regclass)) from unnest($1::text[]) t"
@@ -47,6 +48,14 @@ async def measure(ground: Ground) -> None:
     ground.figures.add("audit_p95_ms", "ms", [max(asked.values())])
     ground.figures.add("trail_bytes_per_event", "bytes", [float(size) / events])
     ground.figures.add("trail_per_s", "events/s", [rate])
+    ground.figures.add("usage_per_s", "events/s", [usage_rate])
+
+
+async def rebuilt(url: str, projection: Projection) -> tuple[int, float]:
+    """How many events a projection was made anew from, and how many a second."""
+    began = time.perf_counter()
+    events = (await rebuild(url, projection)).events
+    return events, events / (time.perf_counter() - began)
 
 
 async def fill(url: str, jobs: int) -> None:

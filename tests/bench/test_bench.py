@@ -14,7 +14,7 @@ FIGURES = {
     "claim_violations", "cycle_single_per_s", "cycle_batch_per_s", "rebuild_per_s", "rebuild_rss_mb", "swap_pause_ms",
     "start_latency_p50_ms", "review_p50_ms", "serve_start_s", "idle_rss_mb", "bombs_rss_mb", "big_diff_rss_mb",
     "seal_per_s", "verify_per_s", "replay_per_s", "replay_rss_mb", "api_p95_ms", "past_one_job_ms", "past_per_s",
-    "audit_p95_ms", "audit_why_p95_ms", "trail_bytes_per_event", "trail_per_s",
+    "audit_p95_ms", "audit_why_p95_ms", "trail_bytes_per_event", "trail_per_s", "usage_per_s",
 }  # fmt: skip
 
 
