@@ -137,7 +137,7 @@ class _Reader:
         tried = set()
         for key_node, value in node.value:
             key = self._key(key_node, fields, lines)
-            if key is None or (_is_empty(value)):
+            if key is None or _is_empty(value):
                 continue
             tried.add(key)
             with contextlib.suppress(_Refused):  # the others may be at fault, too
@@ -167,7 +167,8 @@ class _Reader:
             return "merge keys (<<) are not taken: write it out"
         if key.lower() in self._refused:
             return f"`{shown}` {self._refused[key.lower()]}"
-        near = difflib.get_close_matches(shown, fields, n=1)
+        told = len(self.faults) < MAX_FAULTS  # looking for a likeness is most of the work for a file full of strangers
+        near = difflib.get_close_matches(shown, fields, n=1) if told else ()
         return f"`{shown}` is no setting" + (f": did you mean `{near[0]}`?" if near else "")
 
     def _read(self, node: yaml.Node, kind: shape.Type, where: str) -> object:

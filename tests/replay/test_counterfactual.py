@@ -9,6 +9,7 @@ import pytest
 
 from reviewbot import counterfactual
 from reviewbot.counterfactual import OnlyTheModel, Question, would_have_posted
+from reviewbot.policy import Policy, Settings
 from reviewbot.replay import Counts, Replayed, Stored
 from tests.fakes import finding, says
 from tests.replay.given import TERMS, recorded_answers, recorded_diffs, reviewed
@@ -39,6 +40,25 @@ async def test_fewer_inline_comments_leave_the_rest_in_the_body_and_the_prompt_i
     assert replayed.remarks == (
         "The prompt asked for at most 20 findings; asked for 1, the model might have chosen others.",
     )
+
+
+async def test_a_limit_of_the_repository_stands_whatever_the_operators_would_have_been() -> None:
+    terms = msgspec.structs.replace(TERMS, max_findings=1)
+    stored = reviewed(says(HIGH, LOW), terms=terms, policy=Policy(settings=Settings(max_comments=1)))
+    assert (await ask(stored, max_findings=5)).outcome == "equal"
+    assert (await ask(stored, today=TERMS)).outcome == "equal"
+    unbound = msgspec.structs.replace(stored, policy=Policy())
+    assert (await ask(unbound, max_findings=5)).outcome == "different"
+
+
+async def test_the_rules_would_have_reviewed_under_the_repositorys_settings_too() -> None:
+    stored = reviewed(says(HIGH, LOW), policy=Policy(settings=Settings(ignore=("src/",))))
+    ignored, read = [
+        await ask(each, with_rules=True) for each in (stored, msgspec.structs.replace(stored, policy=Policy()))
+    ]
+    assert ignored.made == Counts(0, 0, "success")
+    assert read.made is not None
+    assert read.made.findings > 0
 
 
 async def test_findings_below_a_severity_are_left_out_and_counted_in_the_review() -> None:
