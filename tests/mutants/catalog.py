@@ -289,8 +289,8 @@ MUTANTS = (
     Mutant(
         "takes the settings from the head",
         "reviewbot/steps.py",
-        "        standing = await read_standing(client, story, self._vault, pull.base.sha)\n",
-        "        standing = await read_standing(client, story, self._vault, pull.head.sha)\n",
+        "read_standing(client, story, self._vault, pull.base.sha",
+        "read_standing(client, story, self._vault, pull.head.sha",
         ("tests/journeys/test_settings.py::test_the_settings_of_the_head_change_nothing",),
     ),
     Mutant(
