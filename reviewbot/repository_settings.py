@@ -27,7 +27,7 @@ class Standing(msgspec.Struct, frozen=True):
     """What stands for one review, and who makes it."""
 
     policy: Policy
-    ref: str | None  # artifact digest of the policy; None: the repository has no file
+    ref: str | None  # artifact digest of the policy; None: the repository never had a file
     provider: Provider
 
 
@@ -41,9 +41,9 @@ async def read_standing(
     """
     row = story.row
     file = await pulls.repository_file(client, row.repository, PATH, base_sha, limit=MAX_BYTES)
-    if file is None:
+    if file is None and await story.earlier_settings(faulty=True) is None:
         return Standing(Policy(), None, providers[0])
-    found = await _read(file)
+    found = await _read(file) if file else Settings()
     earlier, faults = None, 0
     if isinstance(found, Settings):
         policy = Policy(settings=found)
@@ -56,7 +56,7 @@ async def read_standing(
     fact = e.SettingsRead(
         repository_id=row.repository_id,
         base_sha=base_sha,
-        blob_sha=file.sha,
+        blob_sha=file.sha if file else None,
         settings=kept.ref,
         faults=faults,
         instead=earlier.position if earlier else None,
@@ -105,7 +105,7 @@ class _Earlier(msgspec.Struct, frozen=True):
 
 async def _earlier(story: Story, vault: Vault) -> tuple[_Earlier | None, Settings]:
     """The newest settings of the repository that had no fault, else the defaults."""
-    recorded = await story.earlier_settings()
+    recorded = await story.earlier_settings(faulty=False)
     if recorded is None or not isinstance(fact := recorded.fact, e.SettingsRead):
         return None, Settings()
     try:

@@ -91,9 +91,9 @@ class Story:
         """Append one fact; see `decide`."""
         await self.decide(lambda job: job.record(fact), artifacts)
 
-    async def earlier_settings(self) -> Recorded | None:
-        """The newest SettingsRead of the job's repository that had no fault."""
-        return await self._log.newest_settings(self.row.installation, self.row.repository_id, faulty=False)
+    async def earlier_settings(self, *, faulty: bool) -> Recorded | None:
+        """The newest SettingsRead of the job's repository; `faulty`: also one with faults."""
+        return await self._log.newest_settings(self.row.installation, self.row.repository_id, faulty=faulty)
 
     async def reviews_drafts(self) -> bool:
         """Whether the job's repository wants drafts reviewed."""

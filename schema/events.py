@@ -74,12 +74,15 @@ class HeadResolved(Fact, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SettingsRead(Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """The repository's settings file was read at the base commit. What stands for this review is in `settings`."""
+    """The repository's settings file was read at the base commit. What stands for this review is in `settings`.
+
+    Of a repository that never had a file there is none.
+    """
 
     TOPIC = "SettingsRead"
     repository_id: int
     base_sha: str
-    blob_sha: str  # of the file
+    blob_sha: str | None = None  # of the file; None: it is there no more
     settings: str  # artifact digest of the settings in force, with what is said of them
     faults: int = 0  # when there are any, the file says nothing, and something else stands
     instead: int | None = None  # position of the SettingsRead whose settings stand then; None: the defaults

@@ -19,12 +19,16 @@ from tests.demo.hub import REPO
 from tests.helpers import append
 from tests.world import World, client_of
 
+GONE = b"(there is none)"
+
 
 async def standing(world: World, story: Story, content: bytes | None, size: int = 0) -> Standing:
     """What stands when GitHub gives this file."""
 
-    async def given(client: Client, repo: str, path: str, sha: str, *, limit: int) -> RepositoryFile:
+    async def given(client: Client, repo: str, path: str, sha: str, *, limit: int) -> RepositoryFile | None:
         assert (repo, path, sha, limit) == (REPO, ".reviewbot.yml", "b" * 40, MAX_BYTES)
+        if content is GONE:
+            return None
         return RepositoryFile("f" * 40, size or len(content or b""), content)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -79,6 +83,22 @@ async def test_the_newest_good_settings_stand_over_any_number_of_faulty_ones(wor
         found = await standing(world, story, b"max_files: many")
         assert found.policy.settings == Settings(max_files=4)
         assert "those of commit bbbbbbbbbbbb stand instead" in found.policy.notes[0]
+
+
+async def test_a_file_that_is_gone_leaves_nothing_behind(world: World) -> None:
+    story = await claimed(world)
+    await standing(world, story, b"max_files: 3\ndrafts: review")
+    assert await story.reviews_drafts()
+    found = await standing(world, story, GONE)
+    assert (found.policy.settings, await story.reviews_drafts()) == (Settings(), False)
+    assert (await recorded(world, story)).blob_sha is None
+    assert (await standing(world, story, b"x: 1")).policy.settings == Settings()
+
+
+async def test_of_a_repository_that_never_had_a_file_nothing_is_written_down(world: World) -> None:
+    story = await claimed(world)
+    assert (await standing(world, story, GONE)).ref is None
+    assert "SettingsRead" not in await world.told(story.row.job)
 
 
 async def test_good_settings_that_nobody_can_read_any_more_are_none(world: World) -> None:

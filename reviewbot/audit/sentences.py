@@ -76,11 +76,13 @@ def _findings(count: int) -> str:
 
 def _told(fact: e.Fact) -> str:
     match fact:
-        case e.SettingsRead(faults=0):
-            return f"settings {fact.blob_sha[:12]} of the repository read at base {fact.base_sha[:12]}"
-        case e.SettingsRead():
+        case e.SettingsRead(blob_sha=None):
+            return f"the repository has no settings any more at base {fact.base_sha[:12]}"
+        case e.SettingsRead(blob_sha=str(blob), faults=0):
+            return f"settings {blob[:12]} of the repository read at base {fact.base_sha[:12]}"
+        case e.SettingsRead(blob_sha=str(blob)):
             stands = f"those of event {fact.instead} stand" if fact.instead else "the defaults stand"
-            return f"settings {fact.blob_sha[:12]} of the repository have {fact.faults} faults: {stands}"
+            return f"settings {blob[:12]} of the repository have {fact.faults} faults: {stands}"
         case e.PullRequestClosed():
             return f"{fact.repository}#{fact.pull_request} {'merged' if fact.merged else 'closed'}"
         case e.PullRequestDrafted():
