@@ -33,7 +33,7 @@ from reviewbot.github.client import GitHub
 from reviewbot.github.deliveries import get_app, retention
 from reviewbot.keyrings import open_vault
 from reviewbot.llm.base import Provider
-from reviewbot.llm.catalog import create
+from reviewbot.llm.catalog import create, find
 from reviewbot.metrics import Metrics
 from reviewbot.prices import known
 from reviewbot.recovery.keeper import Recovery
@@ -221,7 +221,6 @@ class Service:
         settings = self.settings
         provider = make_provider(settings)
         self._stack.push_async_callback(provider.close)
-        check_prices(settings, provider.model)
         budgets = Budgets(self.pool, self.log, settings.budgets, self.metrics, actor=f"worker:{settings.instance}")
         self._spawn(budgets.run())
         steps = Steps(
@@ -272,9 +271,10 @@ def worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def check_prices(settings: Settings, model: str) -> None:
+def check_prices(settings: Settings) -> None:
     """Raises ConfigError when there is a budget and nobody knows what the model costs: it would never be used up."""
     chosen = settings.provider
+    model = chosen.model or find(chosen.name).default_model
     if settings.budgets.any and not known(chosen.name, model, datetime.now(UTC), chosen.prices):
         raise ConfigError(
             f"A budget is set, and what {model} costs is not known: set MODEL_PRICES={model}=INPUT/OUTPUT, in US "
@@ -349,7 +349,8 @@ async def ask_slug(github: GitHub) -> str:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; the second one stops at once."""
+    """Run until SIGTERM or SIGINT; the second one stops at once. Raises ConfigError before anything is opened."""
+    check_prices(settings)
     async with database(settings) as url:
         service = Service(settings, url)
         stopping, at_once = asyncio.Event(), asyncio.Event()

@@ -166,6 +166,8 @@ def test_a_budget_for_a_model_without_a_price_is_refused_at_the_start() -> None:
     mine = {"PROVIDER": "openai-compatible", "OPENAI_BASE_URL": "http://127.0.0.1:1", "MODEL": "mine"}
     limited = {**COMPLETE, **mine, "BUDGET_DAY_USD": "5"}
     with pytest.raises(ConfigError, match="MODEL_PRICES=mine=INPUT/OUTPUT"):
-        check_prices(load(limited), "mine")
-    check_prices(load({**limited, "MODEL_PRICES": "mine=1/2"}), "mine")
-    check_prices(load({**limited, "BUDGET_DAY_USD": "0"}), "mine")
+        check_prices(load(limited))
+    check_prices(load({**limited, "MODEL_PRICES": "mine=1/2"}))
+    check_prices(load({**limited, "BUDGET_DAY_USD": "0"}))
+    check_prices(load({**COMPLETE, "BUDGET_DAY_USD": "5"}))
+    check_prices(load({**COMPLETE, "OPENAI_API_KEY": "key", "BUDGET_DAY_USD": "5"}))
