@@ -39,7 +39,8 @@ filled as (
                    'call', 1, 'provider', 'rules', 'model', 'rules', 'prompt', md5('p' || n), 'prompt_version', '1')
                when 'AnswerReceived' then json_build_object(
                    'call', 1, 'provider', 'rules', 'model', 'rules', 'prompt', md5('p' || n), 'answer', md5('a' || n),
-                   'finish', 'complete', 'input_tokens', 5000 + n % 3000, 'output_tokens', n % 900, 'latency_ms', n % 9000)
+                   'finish', 'complete', 'input_tokens', 5000 + n % 3000, 'output_tokens', n % 900, 'latency_ms', n % 9000,
+                   'cost_usd', (n % 99 / 1000.0)::text, 'price_table', 'a list')
                when 'ReviewPrepared' then json_build_object(
                    'head_sha', head, 'findings', n % 9, 'inline', n % 9, 'plan', md5('q' || n), 'conclusion', 'neutral')
                when 'ReviewPosted' then json_build_object(
