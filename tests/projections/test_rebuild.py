@@ -31,6 +31,11 @@ from tests.helpers import HEAD, append, project, wait_until
 from tests.projections.ground import Pool, ask, busy_log, claim, end, rows, standing, worker
 
 COMPLETED = e.ReviewCompleted(head_sha=HEAD, findings=0, conclusion="success")
+# In this database: the server is shared with other tests.
+WAITING = """
+    select exists (select from pg_locks join pg_stat_activity using (pid)
+                   where not granted and datname = current_database())
+"""
 
 
 class Next(Jobs):
@@ -362,4 +367,4 @@ async def test_a_fold_that_waits_for_a_claim_counts_what_the_claim_has_left(
 
 
 async def _waits_for_a_lock(pool: Pool) -> bool:
-    return bool(await pool.fetchval("select exists (select from pg_locks where not granted)"))
+    return bool(await pool.fetchval(WAITING))
