@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import asyncpg
+from eventsourcing.persistence import MapperDeserialisationError
 
 from schema.codec import Recorded
+from schema.events import Fact
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -18,6 +20,14 @@ class FoldError(Exception):
     def __init__(self, event: Recorded, reason: str) -> None:
         super().__init__(f"event {event.position} ({event.topic}, version {event.version} of {event.stream}): {reason}")
         self.position = event.position
+
+
+def fact_of(event: Recorded) -> Fact:
+    """What an event says, for a fold. Raises FoldError when this version cannot read it."""
+    try:
+        return event.fact
+    except MapperDeserialisationError as error:
+        raise FoldError(event, str(error)) from error
 
 
 class Projection(Protocol):

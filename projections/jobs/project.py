@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
-from eventsourcing.persistence import MapperDeserialisationError
 
-from projections.base import Connection, FoldError
+from projections.base import Connection, fact_of
 from projections.jobs.fold import Needs, fold, needs
 from projections.jobs.rows import Installation, Job, ProviderPause, PullRequest, Rows
 from schema.codec import Recorded
-from schema.events import Fact
 from schema.sql import load
 
 HERE = "projections.jobs"
@@ -59,18 +57,11 @@ class Jobs:
 
 
 async def _fold(connection: Connection, events: Sequence[Recorded]) -> Rows:
-    facts = [_fact(event) for event in events]
+    facts = [fact_of(event) for event in events]
     rows = await _load(connection, needs(events, facts))
     for event, fact in zip(events, facts, strict=True):
         fold(rows, event, fact)
     return rows
-
-
-def _fact(event: Recorded) -> Fact:
-    try:
-        return event.fact
-    except MapperDeserialisationError as error:
-        raise FoldError(event, str(error)) from error
 
 
 async def _load(connection: Connection, wanted: Needs) -> Rows:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from eventsourcing.persistence import MapperDeserialisationError
 
-from projections.base import Connection, FoldError
+from projections.base import Connection, fact_of
 from projections.trail.fold import TELLING, Rows, Subject, fold, needs
 from schema.codec import Recorded
-from schema.events import Fact
 from schema.sql import load
 
 HERE = "projections.trail"
@@ -35,7 +33,7 @@ class Trail:
         return load(HERE, "finish")
 
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        facts = [_fact(event) for event in events]
+        facts = [fact_of(event) if event.topic in TELLING else None for event in events]
         known = await connection.fetch(load(HERE, "load"), list(needs(events, facts)))
         rows = Rows(Subject(*row) for row in known)
         for event, fact in zip(events, facts, strict=True):
@@ -44,15 +42,6 @@ class Trail:
 
     async def replay(self, connection: Connection, events: Sequence[Recorded]) -> None:
         await self.apply(connection, events)
-
-
-def _fact(event: Recorded) -> Fact | None:
-    if event.topic not in TELLING:
-        return None
-    try:
-        return event.fact
-    except MapperDeserialisationError as error:
-        raise FoldError(event, str(error)) from error
 
 
 async def _save(connection: Connection, rows: Rows) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from eventsourcing.persistence import MapperDeserialisationError
 
-from projections.base import Connection, FoldError
+from projections.base import Connection, fact_of
 from projections.usage.fold import TELLING, Call, Rows, fold
 from schema.codec import Recorded
-from schema.events import Fact
 from schema.sql import load
 
 HERE = "projections.usage"
@@ -38,7 +36,7 @@ class Usage:
         return load(HERE, "finish")
 
     async def apply(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        telling = [(event, _fact(event)) for event in events if event.topic in TELLING]
+        telling = [(event, fact_of(event)) for event in events if event.topic in TELLING]
         if not telling:
             return
         jobs = list({event.stream for event, _ in telling})
@@ -50,10 +48,3 @@ class Usage:
 
     async def replay(self, connection: Connection, events: Sequence[Recorded]) -> None:
         await self.apply(connection, events)
-
-
-def _fact(event: Recorded) -> Fact:
-    try:
-        return event.fact
-    except MapperDeserialisationError as error:
-        raise FoldError(event, str(error)) from error

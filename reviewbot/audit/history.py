@@ -13,6 +13,7 @@ from yarl import URL
 from projections.jobs import read
 from reviewbot.audit.filters import Filter, Moment
 from reviewbot.audit.select import repositories, stream
+from reviewbot.audit.sentences import counted
 from reviewbot.audit.shapes import readable
 from reviewbot.audit.spending import Spent, calls_of
 from reviewbot.prices import Rate
@@ -93,7 +94,8 @@ def _summary(
     seconds = (told[-1].recorded_at - told[0].recorded_at).total_seconds()
     yield f"job {job}"
     yield f"  time         {seconds:,.1f} s from the request to the last event"
-    yield f"  model        {spent.calls} calls, {spent.input_tokens:,} tokens in, {spent.output_tokens:,} out"
+    tokens = f"{spent.input_tokens:,} tokens in, {spent.output_tokens:,} out"
+    yield f"  model        {counted(spent.calls, 'call')}, {tokens}"
     yield f"  cost         {'; '.join(spent.words())}"
     yield f"  pull request {links.pull_request(request.repository, request.pull_request)}"
     for fact in (event.fact for event in told):

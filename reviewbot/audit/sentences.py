@@ -23,7 +23,7 @@ def _words(fact: e.Fact) -> str:
         case e.HeadResolved():
             return f"GitHub says the head is {fact.head_sha[:12]} on base {fact.base_sha[:12]}"
         case e.ChangesGathered():
-            return f"{fact.files} changed files read: {fact.reviewed} to review, {fact.left_out} left out"
+            return f"{counted(fact.files, 'changed file')} read: {fact.reviewed} to review, {fact.left_out} left out"
         case e.ModelAsked():
             return f"prompt {fact.prompt[:12]} sent to {fact.provider} ({fact.model}), call {fact.call}"
         case e.AnswerReceived():
@@ -31,14 +31,13 @@ def _words(fact: e.Fact) -> str:
         case e.ModelCallFailed():
             return f"call {fact.call} to {fact.provider} ({fact.model}) failed: {fact.code}"
         case e.ReviewPrepared():
-            return (
-                f"review fixed: {_findings(fact.findings)}, {fact.inline} of them inline, conclusion {fact.conclusion}"
-            )
+            findings = counted(fact.findings, "finding")
+            return f"review fixed: {findings}, {fact.inline} of them inline, conclusion {fact.conclusion}"
         case e.ReviewPosted():
             how = "found already posted" if fact.found else "posted"
             return f"review {fact.review_id} {how} with {fact.comments} inline comments: {fact.url}"
         case e.ReviewCompleted():
-            return f"review completed: {_findings(fact.findings)}, {fact.conclusion}"
+            return f"review completed: {counted(fact.findings, 'finding')}, {fact.conclusion}"
         case e.ReviewFailed(retry_at=None):
             return f"review failed for good ({fact.code}): {fact.reason}"
         case e.ReviewFailed():
@@ -70,8 +69,9 @@ def _received(fact: e.AnswerReceived) -> str:
     return f"{what}: {fact.finish}, {tokens}, {fact.latency_ms} ms{paid}"
 
 
-def _findings(count: int) -> str:
-    return "1 finding" if count == 1 else f"{count} findings"
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 call, 2 calls."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _told(fact: e.Fact) -> str:

@@ -9,6 +9,7 @@ from typing import Self
 import msgspec
 
 from projections.usage.fold import TELLING, Call, Rows, fold
+from reviewbot.audit.sentences import counted
 from reviewbot.prices import Rate, cost, shown
 from schema.codec import Recorded
 
@@ -54,13 +55,13 @@ class Spent(msgspec.Struct, kw_only=True):
         """The sum, and what must be known of it."""
         yield shown(self.usd)
         if self.unused:
-            yield f"{shown(self.unused_usd)} of it for {_counted(self.unused, 'answer')} that no review came of"
+            yield f"{shown(self.unused_usd)} of it for {counted(self.unused, 'answer')} that no review came of"
         if self.unanswered:
-            yield f"{_counted(self.unanswered, 'call')} without an answer may have cost something too"
+            yield f"{counted(self.unanswered, 'call')} without an answer may have cost something too"
         if self.unpriced:
-            yield f"without {_counted(self.unpriced, 'answer')} of a model whose price is not known"
+            yield f"without {counted(self.unpriced, 'answer')} of a model whose price is not known"
         if self.priced_now:
-            yield f"{_counted(self.priced_now, 'answer')} recorded without a price, at today's list"
+            yield f"{counted(self.priced_now, 'answer')} recorded without a price, at today's list"
 
 
 def calls_of(events: Iterable[Recorded]) -> Rows:
@@ -83,7 +84,3 @@ def price_now(call: Call, own: Sequence[Rate]) -> Decimal | None:
         at=call.asked_at,
         own=own,
     ).usd
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -13,7 +13,7 @@ from projections.jobs.rows import Job
 from reviewbot.audit.filters import Filter
 from reviewbot.audit.remedies import remedy
 from reviewbot.audit.select import HERE, MOST, Pool, reading, repositories, select
-from reviewbot.audit.sentences import sentence
+from reviewbot.audit.sentences import counted, sentence
 from reviewbot.audit.shapes import readable
 from schema import events as e
 from schema.codec import Recorded
@@ -125,7 +125,9 @@ def _about(found: Known, jobs: Sequence[Job], head: str | None, limits: Limits) 
 def _opening(job: Job) -> str:
     match job.state:
         case "completed":
-            return f"reviewed on {_moment(job.finished_at)}, {_findings(job.findings or 0)} ({job.conclusion})."
+            return (
+                f"reviewed on {_moment(job.finished_at)}, {counted(job.findings or 0, 'finding')} ({job.conclusion})."
+            )
         case "running":
             return f"being reviewed since {_moment(job.started_at)}, attempt {job.attempt}."
         case "queued":
@@ -135,7 +137,7 @@ def _opening(job: Job) -> str:
         case "ending":
             return f"not reviewed: the pull request was {job.cancel_reason}; a worker has yet to write that down."
         case "failed":
-            return f"the review failed for good on {_moment(job.finished_at)}, after {_count(job.attempt, 'attempt')}."
+            return f"the review failed for good on {_moment(job.finished_at)}, after {counted(job.attempt, 'attempt')}."
         case "superseded":
             return f"not reviewed: a newer request took its place on {_moment(job.finished_at)}."
         case "cancelled":
@@ -199,9 +201,11 @@ def _waiting(at: read.Waiting | None, job: Job, limits: Limits) -> Iterator[str]
     if at.running >= allowed:
         reasons.append(f"Its installation is at its limit: {at.running} of {allowed} reviews run.")
     if at.before:
-        reasons.append(f"{_count(at.before, 'review')} of the same installation come first.")
+        reasons.append(
+            f"{counted(at.before, 'review')} of the same installation {'comes' if at.before == 1 else 'come'} first."
+        )
     if at.turns_before:
-        reasons.append(f"{_count(at.turns_before, 'installation')} have their turn first.")
+        reasons.append(f"Before it comes the turn of {counted(at.turns_before, 'other installation')}.")
     if not at.workers:
         reasons.append("No worker is alive: start a process with the role worker or all.")
     yield from reasons or ["Nothing holds it back: a worker takes it when one of its slots is free."]
@@ -255,7 +259,7 @@ def _unknown(found: Known, head: str | None) -> Answer:
 
 
 def _missing(delivery: Missing) -> str:
-    fate = "was given up" if delivery.lost else f"was asked for again {_count(delivery.asked, 'time')}"
+    fate = "was given up" if delivery.lost else f"was asked for again {counted(delivery.asked, 'time')}"
     return f"A delivery of {delivery.what} of {_moment(delivery.delivered_at)} never got here and {fate}."
 
 
@@ -271,11 +275,3 @@ def _trouble(event: Recorded) -> str:
 
 def _moment(moment: datetime | None) -> str:
     return "an unknown day" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _findings(count: int) -> str:
-    return _count(count, "finding")
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

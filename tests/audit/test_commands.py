@@ -110,7 +110,7 @@ def test_a_history_tells_who_when_the_cost_and_where_to_look(ask: Any, job: UUID
     lines = told.stdout.splitlines()
     assert lines[1].split()[3:5] == ["user:5", "ReviewRequested"]
     assert f"job {job}" in lines
-    assert "  model        1 calls, 1,500 tokens in, 20 out" in lines
+    assert "  model        1 call, 1,500 tokens in, 20 out" in lines
     assert any(line.startswith("  cost         $0.00; ") for line in lines)
     assert "  pull request https://github.com/octo/hello/pull/1" in lines
     assert f"  review       {URL}" in lines
